@@ -1,0 +1,294 @@
+// Package control lets the program's other commands talk to a running
+// forwarder: reload, replay, dead letters, status.
+//
+// The running forwarder listens on a loopback port of the system's choice and
+// writes its address and a random token to the file control.json in the state
+// directory, readable by its own account only. Whoever can read the state can
+// steer the forwarder; nobody else can. Every request needs the token, so that
+// neither another account nor a web page in an admin's browser gets in.
+package control
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"taxii-forwarder/forwarder/replica"
+	"taxii-forwarder/forwarder/status"
+)
+
+// Handler is what a running forwarder can be asked.
+type Handler interface {
+	Status(ctx context.Context) status.Status
+	Reload(ctx context.Context) error
+	Replay(ctx context.Context, sink, feed string, since time.Time) (int, error)
+	RetryDead(ctx context.Context, filter replica.DeadFilter) (int, error)
+	DropDead(ctx context.Context, filter replica.DeadFilter) (int, error)
+}
+
+const fileName = "control.json"
+
+// endpoint is the content of control.json.
+type endpoint struct {
+	Address string `json:"address"`
+	Token   string `json:"token"`
+	PID     int    `json:"pid"`
+}
+
+// Server serves the commands of one running forwarder.
+type Server struct {
+	path string
+	http *http.Server
+	done chan struct{}
+}
+
+// Serve starts serving h for the forwarder whose state is in dir.
+func Serve(dir string, h Handler) (*Server, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listen for commands: %w", err)
+	}
+	e := endpoint{Address: l.Addr().String(), Token: rand.Text(), PID: os.Getpid()}
+	s := &Server{path: filepath.Join(dir, fileName), done: make(chan struct{})}
+	if err := writePrivate(s.path, e); err != nil {
+		l.Close()
+		return nil, err
+	}
+	s.http = &http.Server{
+		Handler:           authorized(e.Token, routes(h)),
+		ReadHeaderTimeout: 5 * time.Second,
+		IdleTimeout:       30 * time.Second,
+	}
+	go func() {
+		defer close(s.done)
+		s.http.Serve(l)
+	}()
+	return s, nil
+}
+
+// Close stops serving and removes control.json.
+func (s *Server) Close() error {
+	err := s.http.Close()
+	<-s.done
+	if rerr := os.Remove(s.path); rerr != nil && !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
+	}
+	return err
+}
+
+// writePrivate replaces path by e as JSON; at no time can others read it.
+func writePrivate(path string, e endpoint) error {
+	b, err := json.Marshal(e)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), fileName+".*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+func authorized(token string, next http.Handler) http.Handler {
+	want := []byte("Bearer " + token)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 {
+			http.Error(w, "not authorised", http.StatusUnauthorized)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// replayRequest is the body of POST /replay.
+type replayRequest struct {
+	Sink  string    `json:"sink"`
+	Feed  string    `json:"feed,omitempty"`
+	Since time.Time `json:"since,omitzero"`
+}
+
+// answer is the body of every answer but the status.
+type answer struct {
+	Count int    `json:"count"`
+	Error string `json:"error,omitempty"`
+}
+
+func routes(h Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, h.Status(r.Context()))
+	})
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
+		// Whoever asked may hang up: a reload that has begun is finished.
+		finish(w, 0, h.Reload(context.WithoutCancel(r.Context())))
+	})
+	mux.HandleFunc("POST /replay", func(w http.ResponseWriter, r *http.Request) {
+		var q replayRequest
+		if !read(w, r, &q) {
+			return
+		}
+		n, err := h.Replay(r.Context(), q.Sink, q.Feed, q.Since)
+		finish(w, n, err)
+	})
+	mux.HandleFunc("POST /dead-letters/retry", func(w http.ResponseWriter, r *http.Request) {
+		var q replica.DeadFilter
+		if !read(w, r, &q) {
+			return
+		}
+		n, err := h.RetryDead(r.Context(), q)
+		finish(w, n, err)
+	})
+	mux.HandleFunc("POST /dead-letters/drop", func(w http.ResponseWriter, r *http.Request) {
+		var q replica.DeadFilter
+		if !read(w, r, &q) {
+			return
+		}
+		n, err := h.DropDead(r.Context(), q)
+		finish(w, n, err)
+	})
+	return mux
+}
+
+func read(w http.ResponseWriter, r *http.Request, v any) bool {
+	d := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		reply(w, http.StatusBadRequest, answer{Error: "malformed request: " + err.Error()})
+		return false
+	}
+	return true
+}
+
+func finish(w http.ResponseWriter, n int, err error) {
+	if err != nil {
+		reply(w, http.StatusConflict, answer{Count: n, Error: err.Error()})
+		return
+	}
+	reply(w, http.StatusOK, answer{Count: n})
+}
+
+func reply(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v)
+}
+
+// ErrNotRunning means that no forwarder runs on a state directory.
+var ErrNotRunning = errors.New("no forwarder is running on this state directory")
+
+// Client talks to the forwarder that runs on one state directory.
+type Client struct {
+	endpoint
+	http *http.Client
+}
+
+// Dial finds the forwarder that runs on the state in dir; the error is (or
+// wraps) [ErrNotRunning] when there is none.
+func Dial(ctx context.Context, dir string) (*Client, error) {
+	path := filepath.Join(dir, fileName)
+	b, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, ErrNotRunning
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("read %s: permission denied; run this as the service's account or as an administrator", path)
+	case err != nil:
+		return nil, err
+	}
+	c := &Client{http: &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}}
+	if err := json.Unmarshal(b, &c.endpoint); err != nil || !strings.HasPrefix(c.Address, "127.0.0.1:") {
+		return nil, fmt.Errorf("%s is not what a forwarder writes; remove it and restart the service", path)
+	}
+	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", c.Address)
+	if err != nil {
+		return nil, ErrNotRunning // left behind by one that was killed
+	}
+	conn.Close()
+	return c, nil
+}
+
+// Status asks for the status.
+func (c *Client) Status(ctx context.Context) (status.Status, error) {
+	var s status.Status
+	return s, c.do(ctx, http.MethodGet, "/status", nil, &s)
+}
+
+// Reload makes the forwarder read its configuration again.
+func (c *Client) Reload(ctx context.Context) error {
+	_, err := c.post(ctx, "/reload", nil)
+	return err
+}
+
+// Replay makes the forwarder send anew what it sent before; it returns the
+// number of routes concerned.
+func (c *Client) Replay(ctx context.Context, sink, feed string, since time.Time) (int, error) {
+	return c.post(ctx, "/replay", replayRequest{Sink: sink, Feed: feed, Since: since})
+}
+
+// RetryDead queues dead letters for another attempt.
+func (c *Client) RetryDead(ctx context.Context, f replica.DeadFilter) (int, error) {
+	return c.post(ctx, "/dead-letters/retry", f)
+}
+
+// DropDead deletes dead letters.
+func (c *Client) DropDead(ctx context.Context, f replica.DeadFilter) (int, error) {
+	return c.post(ctx, "/dead-letters/drop", f)
+}
+
+func (c *Client) post(ctx context.Context, path string, body any) (int, error) {
+	var a answer
+	err := c.do(ctx, http.MethodPost, path, body, &a)
+	if a.Error != "" {
+		err = errors.New(a.Error)
+	}
+	return a.Count, err
+}
+
+func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
+	var b bytes.Buffer
+	if body != nil {
+		if err := json.NewEncoder(&b).Encode(body); err != nil {
+			return err
+		}
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.Address+path, &b)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+c.Token)
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask the running forwarder (process %d): %w", c.PID, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusUnauthorized {
+		return ErrNotRunning // another program has the port by now
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(into); err != nil {
+		return fmt.Errorf("the running forwarder's answer to %s: %w", path, err)
+	}
+	return nil
+}

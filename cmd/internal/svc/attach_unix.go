@@ -1,0 +1,43 @@
+//go:build !windows
+
+package svc
+
+import (
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/kardianos/service"
+
+	"taxii-forwarder/cmd/internal/app"
+)
+
+var (
+	reloadSignals = []os.Signal{syscall.SIGHUP}
+	stopSignals   = []os.Signal{os.Interrupt, syscall.SIGTERM}
+)
+
+// attach makes the program tell systemd of its stages (sd_notify(3)), where
+// systemd wants to know.
+func (p *program) attach(service.Service) error {
+	path := os.Getenv("NOTIFY_SOCKET")
+	if path == "" {
+		return nil
+	}
+	if path[0] == '@' {
+		path = "\x00" + path[1:] // the abstract namespace
+	}
+	p.options.Notify = func(s app.Stage, text string) {
+		conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: path, Net: "unixgram"})
+		if err != nil {
+			return // systemd will say what it missed
+		}
+		defer conn.Close()
+		msg := "STATUS=" + text
+		if s != app.Working {
+			msg = string(s) + "\n" + msg
+		}
+		conn.Write([]byte(msg))
+	}
+	return nil
+}

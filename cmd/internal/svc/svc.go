@@ -1,0 +1,118 @@
+// Package svc makes the forwarder a service of the operating system: systemd on
+// Linux, the service control manager on Windows.
+//
+// The daemon itself is an [app.App]; this package starts and stops it when the
+// service manager says so, tells the manager how it is doing, and installs and
+// removes it.
+package svc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"sync"
+	"time"
+
+	"github.com/kardianos/service"
+
+	"taxii-forwarder/cmd/internal/app"
+	"taxii-forwarder/forwarder"
+)
+
+// Name and description of the service, unless the admin gives another name.
+const (
+	DefaultName = "taxii-forwarder"
+	description = "Keeps Splunk, Microsoft Sentinel and Elasticsearch in step with TAXII 2.1 threat intelligence feeds."
+)
+
+// program is what the service manager starts and stops.
+type program struct {
+	options app.Options
+	hup     <-chan os.Signal
+
+	mu      sync.Mutex
+	app     *app.App
+	stop    context.CancelFunc
+	reloads sync.WaitGroup
+}
+
+// Start is called by the service manager and returns once everything runs. The
+// configuration is read here and not before, so that the manager hears what is
+// wrong with it.
+func (p *program) Start(service.Service) error {
+	ctx, stop := context.WithCancel(context.Background())
+	a, err := app.Start(ctx, p.options)
+	if err != nil {
+		stop()
+		return err
+	}
+	p.mu.Lock()
+	p.app, p.stop = a, stop
+	p.mu.Unlock()
+	p.reloads.Go(func() {
+		for {
+			select {
+			case <-p.hup:
+				// Refusals are logged, shown on the status page and in the metrics.
+				_ = a.Reload(ctx)
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	return nil
+}
+
+// Stop finishes what is in flight, within [forwarder.DrainTimeout].
+func (p *program) Stop(service.Service) error {
+	p.mu.Lock()
+	a, stop := p.app, p.stop
+	p.mu.Unlock()
+	if a == nil {
+		return nil
+	}
+	stop()
+	p.reloads.Wait()
+	ctx, cancel := context.WithTimeout(context.Background(), forwarder.DrainTimeout+2*time.Second)
+	defer cancel()
+	return a.Stop(ctx)
+}
+
+// Shutdown is called when Windows shuts down.
+func (p *program) Shutdown(s service.Service) error { return p.Stop(s) }
+
+// Run runs the forwarder until the service manager, or a signal, stops it.
+func Run(o app.Options, stderr io.Writer) error {
+	o.LogOutput = stderr
+	hup := make(chan os.Signal, 1)
+	if len(reloadSignals) > 0 {
+		signal.Notify(hup, reloadSignals...)
+		defer signal.Stop(hup)
+	}
+	p := &program{options: o, hup: hup}
+	s, err := service.New(p, &service.Config{Name: DefaultName, Description: description})
+	if err != nil {
+		if !errors.Is(err, service.ErrNoServiceSystemDetected) {
+			return fmt.Errorf("service manager: %w", err)
+		}
+		return p.foreground() // a container without an init system
+	}
+	if err := p.attach(s); err != nil {
+		return err
+	}
+	return s.Run()
+}
+
+// foreground is Run where there is no service manager of any kind.
+func (p *program) foreground() error {
+	if err := p.Start(nil); err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals...)
+	defer stop()
+	<-ctx.Done()
+	return p.Stop(nil)
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// environment is what a command may touch of the outside.
+type environment struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// command is one verb of the command line.
+type command struct {
+	name  string
+	args  string // for the usage line
+	short string
+	long  string // printed by help, after the usage line and before the flags
+	run   func(ctx context.Context, e *environment, args []string) error
+}
+
+// commands is the list, in the order that help shows.
+func commands() []*command {
+	return []*command{
+		runCommand, demoCommand, checkCommand, discoverCommand, previewCommand, explainCommand,
+		statusCommand, replayCommand, deadLettersCommand, reloadCommand, stateCommand, serviceCommand, versionCommand,
+	}
+}
+
+func find(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// usageError is an error in how the program was called.
+type usageError struct{ msg string }
+
+func (u *usageError) Error() string { return u.msg }
+
+func usagef(format string, args ...any) error {
+	return &usageError{msg: fmt.Sprintf(format, args...)}
+}
+
+// exitCode ends the program without a message of its own: the command has said
+// what there is to say.
+type exitCode int
+
+func (x exitCode) Error() string { return fmt.Sprintf("exit status %d", int(x)) }
+
+// flags returns a flag set that reports errors as usage errors.
+func (c *command) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	return fs
+}
+
+// parse parses args; flags may stand before or after the operands.
+func (c *command) parse(e *environment, fs *flag.FlagSet, args []string) (operands []string, err error) {
+	for {
+		switch err := fs.Parse(args); {
+		case errors.Is(err, flag.ErrHelp):
+			c.help(e.stdout, fs)
+			return nil, exitCode(exitOK)
+		case err != nil:
+			return nil, usagef("%v; 'taxii-forwarder help %s' shows what it takes", err, c.name)
+		}
+		rest := fs.Args()
+		if len(rest) == 0 {
+			return operands, nil
+		}
+		if consumed := len(args) - len(rest); consumed > 0 && args[consumed-1] == "--" {
+			return append(operands, rest...), nil
+		}
+		operands = append(operands, rest[0])
+		args = rest[1:]
+	}
+}
+
+// none refuses operands for a command that takes none.
+func none(operands []string) error {
+	if len(operands) > 0 {
+		return usagef("unexpected argument %q", operands[0])
+	}
+	return nil
+}
+
+func (c *command) help(w io.Writer, fs *flag.FlagSet) {
+	fmt.Fprintf(w, "usage: taxii-forwarder %s %s\n\n%s\n", c.name, c.args, strings.TrimSpace(c.long))
+	first := true
+	fs.VisitAll(func(f *flag.Flag) {
+		if first {
+			fmt.Fprint(w, "\nflags:\n")
+			first = false
+		}
+		name, text := flag.UnquoteUsage(f)
+		left := "--" + f.Name
+		if name != "" {
+			left += " " + name
+		}
+		fmt.Fprintf(w, "  %-24s %s", left, text)
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
+			fmt.Fprintf(w, " (default %s)", f.DefValue)
+		}
+		fmt.Fprintln(w)
+	})
+}
+
+func usage() string {
+	var b strings.Builder
+	b.WriteString("taxii-forwarder keeps Splunk, Microsoft Sentinel and Elasticsearch in step with TAXII 2.1 feeds.\n\n" +
+		"usage: taxii-forwarder COMMAND [arguments]\n\ncommands:\n")
+	for _, c := range commands() {
+		fmt.Fprintf(&b, "  %-14s %s\n", c.name, c.short)
+	}
+	b.WriteString("\n'taxii-forwarder help COMMAND' explains one; 'taxii-forwarder demo' shows it all at work without any set-up.\n")
+	return b.String()
+}
+
+func help(e *environment, args []string) error {
+	if len(args) == 0 {
+		fmt.Fprint(e.stdout, usage())
+		return nil
+	}
+	c := find(args[0])
+	if c == nil {
+		return usagef("unknown command %q; 'taxii-forwarder help' lists them", args[0])
+	}
+	// Every command prints its own help when asked, flags included.
+	return c.run(context.Background(), e, []string{"--help"})
+}
+
+// terminal reports whether w is a terminal, and its width in columns.
+func terminal(w io.Writer) (width int, ok bool) {
+	f, isFile := w.(*os.File)
+	if !isFile || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		width = 80
+	}
+	return width, true
+}
+
+// colour reports whether output to w may use colour (https://no-color.org).
+func colour(w io.Writer) bool {
+	_, ok := terminal(w)
+	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+}

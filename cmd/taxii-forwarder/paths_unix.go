@@ -1,0 +1,5 @@
+//go:build !windows
+
+package main
+
+func defaultConfig() string { return "/etc/taxii-forwarder/config.hcl" }

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"taxii-forwarder/cmd/internal/control"
+)
+
+var reloadCommand = &command{
+	name: "reload", args: "[--config FILE]", short: "make the running forwarder read its configuration again",
+	long: `Makes the running forwarder read its configuration again. Unless all of it is
+good, the configuration in force stays, and what is wrong is printed. On Linux
+SIGHUP does the same.`,
+}
+
+func init() {
+	reloadCommand.run = func(ctx context.Context, e *environment, args []string) error {
+		fs := reloadCommand.flags()
+		path := configFlag(fs)
+		operands, err := reloadCommand.parse(e, fs, args)
+		if err != nil {
+			return err
+		}
+		if err := none(operands); err != nil {
+			return err
+		}
+		cfg, err := load(e, *path)
+		if err != nil {
+			return err
+		}
+		c, err := running(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		if c == nil {
+			return fmt.Errorf("%w: %s", control.ErrNotRunning, cfg.State.Dir)
+		}
+		if err := c.Reload(ctx); err != nil {
+			return err
+		}
+		fmt.Fprintln(e.stdout, "configuration reloaded")
+		return nil
+	}
+}

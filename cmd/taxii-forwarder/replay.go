@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"taxii-forwarder/cmd/internal/app"
+	"taxii-forwarder/forwarder/config"
+)
+
+var replayCommand = &command{
+	name: "replay", args: "--sink NAME [--feed NAME] [--since TIME] [--config FILE]", short: "send a sink again what it was sent before",
+	long: `Forgets that a sink was sent the indicators of its feeds, so that it is sent all
+that is current once more: after an index was lost, say. With --since only what
+was last sent from that time on (an RFC 3339 time, or a duration such as 12h
+before now). Works on the running forwarder; when none is running, the next start
+sends.`,
+}
+
+func init() {
+	replayCommand.run = func(ctx context.Context, e *environment, args []string) error {
+		fs := replayCommand.flags()
+		path := configFlag(fs)
+		sink := fs.String("sink", "", "`NAME` of the sink, with or without its kind (required)")
+		feed := fs.String("feed", "", "only this feed's `NAME`")
+		sinceText := fs.String("since", "", "only what was sent since `TIME`")
+		operands, err := replayCommand.parse(e, fs, args)
+		if err != nil {
+			return err
+		}
+		if err := none(operands); err != nil {
+			return err
+		}
+		if *sink == "" {
+			return usagef("--sink is required")
+		}
+		since, err := parseSince(*sinceText, time.Now())
+		if err != nil {
+			return err
+		}
+		cfg, err := load(e, *path)
+		if err != nil {
+			return err
+		}
+		c, err := running(ctx, cfg)
+		if err != nil {
+			return err
+		}
+		var n int
+		if c != nil {
+			n, err = c.Replay(ctx, *sink, *feed, since)
+		} else {
+			n, err = replayStopped(ctx, cfg, *sink, *feed, since)
+		}
+		if err != nil {
+			return err
+		}
+		when := "now"
+		if c == nil {
+			when = "at the next start"
+		}
+		fmt.Fprintf(e.stdout, "%d routes to %s are sent again %s\n", n, *sink, when)
+		return nil
+	}
+}
+
+// replayStopped moves the cursors of a forwarder that is not running.
+func replayStopped(ctx context.Context, cfg *config.Config, sink, feed string, since time.Time) (int, error) {
+	store, err := openState(ctx, cfg, false)
+	if err != nil {
+		return 0, err
+	}
+	defer store.Close()
+	n := 0
+	for _, r := range cfg.Routes {
+		id := r.SinkKind + "." + r.SinkName
+		if (id != sink && r.SinkName != sink) || (feed != "" && r.Feed != feed) {
+			continue
+		}
+		where := ""
+		if r.Where != nil {
+			where = r.Where.String()
+		}
+		row, err := store.OpenRoute(ctx, r.Feed, id, where)
+		if err != nil {
+			return n, err
+		}
+		if err := store.Replay(ctx, row, since); err != nil {
+			return n, err
+		}
+		n++
+	}
+	if n == 0 {
+		return 0, app.NoRoute(cfg.Routes, sink, feed)
+	}
+	return n, nil
+}

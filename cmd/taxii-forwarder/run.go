@@ -1,0 +1,32 @@
+package main
+
+import (
+	"context"
+
+	"taxii-forwarder/cmd/internal/app"
+	"taxii-forwarder/cmd/internal/svc"
+)
+
+var runCommand = &command{
+	name: "run", args: "--config FILE", short: "run the forwarder in the foreground; also what the service runs",
+	long: `Polls every collection of every feed, keeps the replica and delivers its changes,
+until it is interrupted. Requests under way are finished first, for at most 15
+seconds. SIGHUP (or 'taxii-forwarder reload') makes it read its configuration
+again. The log goes to standard error.`,
+}
+
+func init() {
+	runCommand.run = func(_ context.Context, e *environment, args []string) error {
+		fs := runCommand.flags()
+		path := configFlag(fs)
+		operands, err := runCommand.parse(e, fs, args)
+		if err != nil {
+			return err
+		}
+		if err := none(operands); err != nil {
+			return err
+		}
+		v, c, _ := build()
+		return explainError(e, svc.Run(app.Options{ConfigPath: *path, Version: v, Commit: c}, e.stderr))
+	}
+}

@@ -1,0 +1,6 @@
+feed "a" {
+  auth "bearer" {
+    token = <<END
+s3cret-heredoc
+  }
+}

@@ -1,0 +1,7 @@
+feed "a" {
+  discovery_url = "https://taxii.example.com/taxii2/"
+}
+
+sink "file" "out" {
+  path = "-"
+}

@@ -1,0 +1,181 @@
+package forwarder
+
+import (
+	"bytes"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"taxii-forwarder/forwarder/intel"
+	"taxii-forwarder/forwarder/replica"
+	"taxii-forwarder/forwarder/stix"
+)
+
+// decision is what a route does about one record of the replica.
+type decision struct {
+	record replica.Record
+	digest uint64
+	// change is what the sink is given; nil = the destination is in step already.
+	change *intel.Change
+	// forget: the ledger row says nothing any more and can go.
+	forget bool
+	// dead is set for a record that can not even be made into a change.
+	dead *replica.DeadLetter
+}
+
+// decide compares the newest version of an indicator with what the route has
+// delivered of it. It is a pure function: the same record gives the same
+// decision, which is what makes walking a route again from the start quiet.
+func decide(feed string, where Filter, rec replica.Record, now time.Time) decision {
+	d := decision{record: rec}
+	held := holds(rec.Ledger)
+	if rec.State != replica.Current && !held {
+		// Nothing was sent, so there is nothing to withdraw.
+		d.forget = rec.Ledger != nil
+		return d
+	}
+	d.digest = digest(&rec)
+	if rec.State == replica.Current && rec.Ledger != nil && !rec.Ledger.Replay && rec.Ledger.Digest == d.digest && where == nil && !lapses(rec.Raw) {
+		return d // settled before in this very form; the common case of a route walked again
+	}
+
+	ind, _, err := stix.DecodeIndicator(rec.Raw)
+	if err != nil {
+		d.dead = &replica.DeadLetter{Reason: "undecodable", Detail: err.Error(), Raw: rec.Raw}
+		return d
+	}
+	ind.Feed, ind.Collection = feed, rec.Collection
+	stix.Enrich(ind, rec.Context)
+	stix.Derive(ind)
+
+	reason, wanted := verdict(ind, rec.State, where, now)
+	switch {
+	case wanted && rec.Ledger != nil && !rec.Ledger.Replay && rec.Ledger.Digest == d.digest:
+		return d
+	case wanted:
+		d.change = &intel.Change{Seq: rec.Seq, Action: intel.Upsert, Indicator: ind, At: now}
+		if held {
+			d.change.FirstDelivered = rec.Ledger.First
+			d.change.Remove = missing(refs(rec.Ledger), ind.Observables)
+		}
+	case held:
+		d.change = &intel.Change{
+			Seq: rec.Seq, Action: intel.Withdraw, Reason: reason, Indicator: ind, At: now,
+			Remove: refs(rec.Ledger), FirstDelivered: rec.Ledger.First,
+		}
+	default:
+		d.forget = rec.Ledger != nil
+	}
+	return d
+}
+
+// verdict says whether a destination should hold the indicator, and if not why.
+func verdict(ind *intel.Indicator, state replica.State, where Filter, now time.Time) (intel.Reason, bool) {
+	switch state {
+	case replica.Revoked:
+		return intel.ReasonRevoked, false
+	case replica.Expired:
+		return intel.ReasonExpired, false
+	case replica.Gone:
+		return intel.ReasonGone, false
+	}
+	switch {
+	case ind.Revoked:
+		return intel.ReasonRevoked, false
+	case !ind.ValidUntil.IsZero() && !ind.ValidUntil.After(now):
+		return intel.ReasonExpired, false
+	case slices.Contains(ind.IndicatorTypes, "benign"):
+		return intel.ReasonBenign, false
+	case where != nil && !where.Match(ind):
+		return intel.ReasonFiltered, false
+	}
+	return "", true
+}
+
+// holds reports whether the destination has something of the indicator.
+func holds(e *replica.Entry) bool {
+	return e != nil && (e.Status == intel.Delivered || len(e.Refs) > 0)
+}
+
+// lapses reports whether an object may have an end of validity, which time
+// alone can bring about.
+func lapses(raw []byte) bool {
+	return bytes.Contains(raw, []byte(`"valid_until"`)) || bytes.Contains(raw, []byte("STOP"))
+}
+
+func refs(e *replica.Entry) []intel.Ref {
+	out := make([]intel.Ref, 0, len(e.Refs))
+	for _, s := range e.Refs {
+		if r, ok := intel.ParseRef(s); ok {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// missing returns the refs that no observable has.
+func missing(held []intel.Ref, now []intel.Observable) []intel.Ref {
+	return slices.DeleteFunc(held, func(r intel.Ref) bool {
+		return slices.ContainsFunc(now, func(o intel.Observable) bool { return o.Ref() == r })
+	})
+}
+
+// digest identifies what a sink is told about an indicator: the object and the
+// objects that enrich it.
+func digest(rec *replica.Record) uint64 {
+	h := xxhash.Sum64(rec.Raw)
+	if len(rec.Context) == 0 {
+		return h
+	}
+	var b [16]byte
+	binary.LittleEndian.PutUint64(b[:8], h)
+	binary.LittleEndian.PutUint64(b[8:], stix.DigestContext(rec.Context))
+	return xxhash.Sum64(b[:])
+}
+
+// entry is the ledger row that records a change's outcome; nil = the
+// destination holds nothing of the indicator any more.
+func (d *decision) entry(out intel.Outcome, now time.Time) *replica.Entry {
+	before, c := d.record.Ledger, d.change
+	if c.Action == intel.Withdraw {
+		if out.Status != intel.Rejected {
+			return nil
+		}
+		e := *before // the destination still holds what it held
+		e.Replay = false
+		return &e
+	}
+	e := &replica.Entry{
+		Version: d.record.Version, Digest: d.digest, Status: out.Status, Reason: out.Reason,
+		First: now, Last: now,
+	}
+	if holds(before) {
+		e.First = before.First
+	}
+	switch out.Status {
+	case intel.Delivered:
+		for i := range c.Indicator.Observables {
+			e.Refs = append(e.Refs, c.Indicator.Observables[i].Ref().String())
+		}
+	case intel.Rejected:
+		// The destination still has what it had before, and perhaps part of this.
+		if holds(before) {
+			e.Refs = slices.Clone(before.Refs)
+			if len(e.Refs) == 0 {
+				e.Refs = []string{unobserved}
+			}
+		}
+		for _, r := range out.Held {
+			if s := r.String(); !slices.Contains(e.Refs, s) {
+				e.Refs = append(e.Refs, s)
+			}
+		}
+	}
+	return e
+}
+
+// unobserved stands in a ledger row for an indicator that the destination
+// holds without any observable: a YARA rule, say. It is no Ref.
+const unobserved = "-"

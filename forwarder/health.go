@@ -1,0 +1,69 @@
+package forwarder
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"taxii-forwarder/forwarder/intel"
+	"taxii-forwarder/forwarder/status"
+)
+
+// health remembers whether one loop's last attempt succeeded, for the status,
+// and logs a failure once rather than at every attempt.
+type health struct {
+	mu          sync.Mutex
+	failure     *intel.Failure
+	text        string
+	since       time.Time
+	retryAt     time.Time
+	lastAttempt time.Time
+	lastSuccess time.Time
+}
+
+// fail records a failed attempt that is repeated at retryAt.
+func (h *health) fail(log hclog.Logger, what string, err error, now, retryAt time.Time) {
+	f := intel.AsFailure(err)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	text := err.Error()
+	if h.failure == nil {
+		h.since = now
+	}
+	known := h.failure != nil && h.failure.Kind == f.Kind && h.text == text
+	h.failure, h.text, h.retryAt, h.lastAttempt = f, text, retryAt, now
+	args := []any{"error", text, "kind", string(f.Kind), "retry_in", retryAt.Sub(now).Round(time.Second).String()}
+	if known {
+		log.Debug(what+" still failing", args...)
+		return
+	}
+	log.Error(what+" failing", args...)
+}
+
+// ok records a successful attempt.
+func (h *health) ok(log hclog.Logger, what string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failure != nil {
+		log.Info(what+" works again", "failed_for", now.Sub(h.since).Round(time.Second).String())
+	}
+	h.failure, h.text = nil, ""
+	h.since, h.retryAt = time.Time{}, time.Time{}
+	h.lastAttempt, h.lastSuccess = now, now
+}
+
+// state returns the health in the status's words.
+func (h *health) state() (status.State, status.Failure, time.Time, time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.failure != nil:
+		return status.StateFailing, status.Failure{
+			Error: h.text, FailureKind: h.failure.Kind, FailingSince: h.since.UTC(), RetryAt: h.retryAt.UTC(),
+		}, h.lastAttempt, h.lastSuccess
+	case h.lastSuccess.IsZero():
+		return status.StateStarting, status.Failure{}, h.lastAttempt, h.lastSuccess
+	}
+	return status.StateOK, status.Failure{}, h.lastAttempt, h.lastSuccess
+}

@@ -1,0 +1,163 @@
+package replica
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"taxii-forwarder/forwarder/intel"
+)
+
+// Settle records in one transaction what became of changes on a route: the
+// ledger, the dead letters and, unless cursor is 0, the cursor. The cursor never
+// moves backwards here.
+func (s *Store) Settle(ctx context.Context, route Route, cursor int64, settled []Settlement) error {
+	moved := false
+	settled = lastOfEach(settled)
+	var dropped int64
+	err := s.write(ctx, "settle "+route.Feed+" -> "+route.Sink, func(t *tx) error {
+		var epoch int64
+		err := t.row(`SELECT epoch FROM route WHERE id = ?`, route.ID).Scan(&epoch)
+		if errors.Is(err, sql.ErrNoRows) {
+			return ErrNoSuchRoute
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.settle(route.ID, settled); err != nil {
+			return err
+		}
+		if dropped, err = t.settleDead(route.ID, settled); err != nil {
+			return err
+		}
+		if cursor <= 0 {
+			return nil
+		}
+		if moved = epoch != route.Epoch; moved {
+			return nil
+		}
+		return t.exec(`UPDATE route SET cursor = ? WHERE id = ? AND cursor < ?`, cursor, route.ID, cursor)
+	})
+	if err != nil {
+		return err
+	}
+	if dropped > 0 {
+		s.log.Warn("too many dead letters, the oldest were dropped", "dropped", dropped, "limit", s.maxDead)
+	}
+	if moved {
+		return ErrRouteMoved
+	}
+	return nil
+}
+
+// lastOfEach sorts by object and keeps the last settlement of each.
+func lastOfEach(settled []Settlement) []Settlement {
+	list := slices.Clone(settled)
+	slices.SortStableFunc(list, func(a, b Settlement) int { return cmp.Compare(a.OID, b.OID) })
+	kept := list[:0]
+	for i := range list {
+		if i+1 == len(list) || list[i+1].OID != list[i].OID {
+			kept = append(kept, list[i])
+		}
+	}
+	return kept
+}
+
+// kind is what the table outcome counts by.
+type kind struct {
+	status intel.Status
+	reason string
+}
+
+// settle writes the ledger and keeps its counters right.
+func (t *tx) settle(route int64, settled []Settlement) error {
+	if len(settled) == 0 {
+		return nil
+	}
+	oids := make([]int64, len(settled))
+	for i := range settled {
+		oids[i] = settled[i].OID
+	}
+	delta := make(map[kind]int64)
+	if err := t.each(func(r scanner) error {
+		var k kind
+		if err := r.Scan(&k.status, &k.reason); err != nil {
+			return err
+		}
+		delta[k]--
+		return nil
+	}, `SELECT l.status, l.reason FROM json_each(?) j CROSS JOIN ledger l WHERE l.route = ? AND l.oid = j.value`,
+		jsonInts(oids), route); err != nil {
+		return err
+	}
+	var drop []int64
+	put := make([]*Settlement, 0, len(settled))
+	for i := range settled {
+		st := &settled[i]
+		if st.Entry == nil {
+			drop = append(drop, st.OID)
+			continue
+		}
+		delta[kind{st.Entry.Status, st.Entry.Reason}]++
+		put = append(put, st)
+	}
+	if err := t.putLedger(route, put); err != nil {
+		return err
+	}
+	if len(drop) > 0 {
+		if err := t.exec(`DELETE FROM ledger WHERE route = ? AND oid IN (SELECT value FROM json_each(?))`, route, jsonInts(drop)); err != nil {
+			return err
+		}
+	}
+	for k, n := range delta {
+		if n == 0 {
+			continue
+		}
+		if err := t.exec(`INSERT INTO outcome (route, status, reason, n) VALUES (?, ?, ?, ?)
+			ON CONFLICT (route, status, reason) DO UPDATE SET n = n + excluded.n`, route, int64(k.status), k.reason, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) putLedger(route int64, put []*Settlement) error {
+	const columns = 10
+	now := t.s.now().UnixMicro()
+	args := make([]any, 0, insertRows*columns)
+	for len(put) > 0 {
+		n := 1
+		if len(put) >= insertRows {
+			n = insertRows
+		}
+		args = args[:0]
+		for _, st := range put[:n] {
+			e := st.Entry
+			last := micro(e.Last)
+			if last == 0 {
+				last = now
+			}
+			first := micro(e.First)
+			if first == 0 {
+				first = last
+			}
+			args = append(args, route, st.OID, e.Version, int64(e.Digest), int64(e.Status), e.Reason, encodeRefs(e.Refs), first, last, e.Replay)
+		}
+		if err := t.exec(ledgerSQL[n], args...); err != nil {
+			return err
+		}
+		put = put[n:]
+	}
+	return nil
+}
+
+var ledgerSQL = map[int]string{1: ledgerStatement(1), insertRows: ledgerStatement(insertRows)}
+
+func ledgerStatement(rows int) string {
+	return `INSERT OR ROLLBACK INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay) VALUES ` +
+		repeatRow("(?,?,?,?,?,?,?,?,?,?)", rows) +
+		` ON CONFLICT (route, oid) DO UPDATE SET version = excluded.version, digest = excluded.digest, status = excluded.status,
+		reason = excluded.reason, refs = excluded.refs, first = excluded.first, last = excluded.last, replay = excluded.replay`
+}
