@@ -52,7 +52,10 @@ func (l *loader) routes(cfg *Config, raw []*rawRoute) {
 			}
 		}
 	}
-	l.warnUnrouted(cfg)
+	// A route that is wrong uses nothing: no reason to warn as well.
+	if !slices.ContainsFunc(l.diags, func(d Diagnostic) bool { return d.Severity == Error }) {
+		l.warnUnrouted(cfg)
+	}
 }
 
 func targets(cfg *Config) (feeds, sinks []target) {

@@ -11,10 +11,6 @@ import (
 	"unicode/utf8"
 )
 
-// insertRows is how many new objects one statement inserts; a compromise
-// between the cost of a statement and that of its parameters.
-const insertRows = 16
-
 // Apply makes a batch durable in one transaction: its objects, the context
 // changes that follow from them, the marks of a resync and the position.
 //
@@ -283,43 +279,26 @@ func (a *applier) update(o *incoming, k *stored) error {
 	return nil
 }
 
-// insert adds the new objects, in runs of insertRows.
+// insert adds the new objects, a statement each: one of several rows would have
+// SQLite keep a journal of its own to undo half of it, at a greater cost.
 func (a *applier) insert() error {
-	const columns = 14
-	args := make([]any, 0, insertRows*columns)
-	for len(a.fresh) > 0 {
-		n := 1
-		if len(a.fresh) >= insertRows {
-			n = insertRows
-		}
-		args = args[:0]
-		for _, o := range a.fresh[:n] {
-			a.t.seq++
-			o.oid = a.t.seq
-			state := a.state(&o.Object)
-			args = append(args, o.oid, o.oid, a.feed.id, a.coll, o.ID, o.Type, int64(state), o.Version, o.Expires, o.hash,
-				orNull(o.About), orNull(o.Target), joinRefs(o.Refs), string(o.Raw))
-			a.feed.count(o.Type == TypeIndicator, state, +1)
-			a.links.changed(o, "", true)
-		}
-		if err := a.t.exec(insertSQL[n], args...); err != nil {
+	for _, o := range a.fresh {
+		a.t.seq++
+		o.oid = a.t.seq
+		state := a.state(&o.Object)
+		if err := a.t.exec(`INSERT INTO object (oid, seq, feed, collection, stix_id, type, state, version, expires, hash, about, target, refs, raw)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			o.oid, o.oid, a.feed.id, a.coll, o.ID, o.Type, int64(state), o.Version, o.Expires, o.hash,
+			orNull(o.About), orNull(o.Target), joinRefs(o.Refs), string(o.Raw)); err != nil {
 			return err
 		}
-		a.out.New += n
+		a.feed.count(o.Type == TypeIndicator, state, +1)
 		a.feed.head = a.t.seq
-		a.fresh = a.fresh[n:]
+		a.links.changed(o, "", true)
 	}
+	a.out.New = len(a.fresh)
 	return nil
 }
-
-var insertSQL = map[int]string{1: insertStatement(1), insertRows: insertStatement(insertRows)}
-
-func insertStatement(rows int) string {
-	return `INSERT OR ROLLBACK INTO object (oid, seq, feed, collection, stix_id, type, state, version, expires, hash, about, target, refs, raw) VALUES ` +
-		repeatRow("(?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
-}
-
-func repeatRow(row string, n int) string { return strings.Repeat(row+",", n-1) + row }
 
 // mark notes that the resync under way has seen objs.
 func (a *applier) mark(objs []incoming) error {

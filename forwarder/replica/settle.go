@@ -124,40 +124,24 @@ func (t *tx) settle(route int64, settled []Settlement) error {
 }
 
 func (t *tx) putLedger(route int64, put []*Settlement) error {
-	const columns = 10
 	now := t.s.now().UnixMicro()
-	args := make([]any, 0, insertRows*columns)
-	for len(put) > 0 {
-		n := 1
-		if len(put) >= insertRows {
-			n = insertRows
+	for _, st := range put {
+		e := st.Entry
+		last := micro(e.Last)
+		if last == 0 {
+			last = now
 		}
-		args = args[:0]
-		for _, st := range put[:n] {
-			e := st.Entry
-			last := micro(e.Last)
-			if last == 0 {
-				last = now
-			}
-			first := micro(e.First)
-			if first == 0 {
-				first = last
-			}
-			args = append(args, route, st.OID, e.Version, int64(e.Digest), int64(e.Status), e.Reason, encodeRefs(e.Refs), first, last, e.Replay)
+		first := micro(e.First)
+		if first == 0 {
+			first = last
 		}
-		if err := t.exec(ledgerSQL[n], args...); err != nil {
+		if err := t.exec(`INSERT INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (route, oid) DO UPDATE SET version = excluded.version, digest = excluded.digest, status = excluded.status,
+			reason = excluded.reason, refs = excluded.refs, first = excluded.first, last = excluded.last, replay = excluded.replay`,
+			route, st.OID, e.Version, int64(e.Digest), int64(e.Status), e.Reason, encodeRefs(e.Refs), first, last, e.Replay); err != nil {
 			return err
 		}
-		put = put[n:]
 	}
 	return nil
-}
-
-var ledgerSQL = map[int]string{1: ledgerStatement(1), insertRows: ledgerStatement(insertRows)}
-
-func ledgerStatement(rows int) string {
-	return `INSERT OR ROLLBACK INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay) VALUES ` +
-		repeatRow("(?,?,?,?,?,?,?,?,?,?)", rows) +
-		` ON CONFLICT (route, oid) DO UPDATE SET version = excluded.version, digest = excluded.digest, status = excluded.status,
-		reason = excluded.reason, refs = excluded.refs, first = excluded.first, last = excluded.last, replay = excluded.replay`
 }

@@ -179,11 +179,11 @@ func (e *endless) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// One envelope of a gigabyte (less with -short), with an object of a quarter of
+// One envelope of a gigabyte (less with -short or the race detector), with an object of a quarter of
 // it, passes with a small heap.
 func TestEnvelopeMemory(t *testing.T) {
 	size := int64(1) << 30
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		size = 200 << 20
 	}
 	const most = 48 << 20

@@ -57,17 +57,17 @@ func TestTimeouts(t *testing.T) {
 			}
 		}, "", 36 * time.Second},
 		{"cut off", func(r *http.Request, c net.Conn) { io.WriteString(c, header+"abc") }, "cut off after 3 bytes", 0},
-		{"closed", func(r *http.Request, _ net.Conn) { io.Copy(io.Discard, r.Body) }, "closed the connection without an answer", 0},
-		{"not HTTP", func(r *http.Request, c net.Conn) {
-			io.Copy(io.Discard, r.Body)
-			io.WriteString(c, "SSH-2.0-OpenSSH\r\n")
-		}, "does not speak HTTP", 0},
+		{"closed", func(*http.Request, net.Conn) {}, "closed the connection without an answer", 0},
+		{"not HTTP", func(_ *http.Request, c net.Conn) { io.WriteString(c, "SSH-2.0-OpenSSH\r\n") }, "does not speak HTTP", 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c := mustNew(t, Options{Timeout: 10 * time.Second})
-				scripted(c, tt.serve)
+				scripted(c, func(req *http.Request, conn net.Conn) {
+					io.Copy(io.Discard, req.Body)
+					tt.serve(req, conn)
+				})
 				start := time.Now()
 				req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://taxii.example.com/?key=s3cret", strings.NewReader("x"))
 				resp, err := c.Do(req)

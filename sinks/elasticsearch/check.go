@@ -40,13 +40,13 @@ func (s *Sink) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	template := int64(1)
+	template := int64(templateVersion)
 	if *s.config.ManageTemplate && !exists {
 		if template, _, err = s.templateVersion(ctx); err != nil {
 			return err
 		}
 	}
-	known, err := s.checkPrivileges(ctx, exists, template > 0)
+	known, err := s.checkPrivileges(ctx, exists, template >= 0)
 	if known || err != nil {
 		return err
 	}

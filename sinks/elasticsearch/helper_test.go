@@ -3,6 +3,8 @@ package elasticsearch
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -87,4 +89,23 @@ func nowFunc() time.Time { return now }
 func documentID(ind *intel.Indicator, ref intel.Ref) string {
 	quoted := appendID(nil, ind, ref)
 	return string(quoted[1 : len(quoted)-1])
+}
+
+// put makes a request as an admin would.
+func put(t *testing.T, s *elastictest.Server, path, body string) {
+	t.Helper()
+	r, err := http.NewRequest(http.MethodPut, s.URL()+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", authorization(&Config{APIKey: testKey}))
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("PUT %s: %s", path, resp.Status)
+	}
 }

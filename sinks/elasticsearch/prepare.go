@@ -64,7 +64,7 @@ func (s *Sink) installTemplate(ctx context.Context) error {
 		return err
 	}
 	if denied != nil {
-		if !exists && !(readable && current > 0) {
+		if !exists && !(readable && current >= 0) {
 			return denied
 		}
 		s.warn(fmt.Sprintf("may not manage index templates; index %s is used as it is", s.config.Index))
@@ -94,20 +94,20 @@ func (s *Sink) warn(text string) {
 	}
 }
 
-// templateVersion returns the version of the index template at the server, 0
+// templateVersion returns the version of the index template at the server, -1
 // when there is none; readable is false when the credentials do not allow to
 // look.
 func (s *Sink) templateVersion(ctx context.Context) (version int64, readable bool, err error) {
 	status, r, err := s.request(ctx, esapi.IndicesGetIndexTemplateRequest{Name: s.index()})
 	switch {
 	case err != nil:
-		return 0, false, err
+		return -1, false, err
 	case status == http.StatusNotFound:
-		return 0, true, nil
+		return -1, true, nil
 	case status == http.StatusForbidden:
-		return 0, false, nil
+		return -1, false, nil
 	case status != http.StatusOK:
-		return 0, false, s.statusFailure(r, replyError(r.body))
+		return -1, false, s.statusFailure(r, replyError(r.body))
 	}
 	var answer struct {
 		Templates []struct {
@@ -118,14 +118,14 @@ func (s *Sink) templateVersion(ctx context.Context) (version int64, readable boo
 		} `json:"index_templates"`
 	}
 	if err := json.Unmarshal(r.body, &answer, lenient); err != nil {
-		return 0, false, intel.Fail(intel.FailProtocol, "read index template: %w", err)
+		return -1, false, intel.Fail(intel.FailProtocol, "read index template: %w", err)
 	}
 	for _, t := range answer.Templates {
 		if t.Name == s.config.Index {
-			return max(t.Template.Version, 1), true, nil
+			return max(t.Template.Version, 0), true, nil
 		}
 	}
-	return 0, true, nil
+	return -1, true, nil
 }
 
 // put makes a request that changes the set-up. denied is its failure when the

@@ -105,6 +105,19 @@ func azureCLI(t *testing.T, s *sentineltest.Server) {
 	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
+// TestGovernment logs in for the government cloud's scope.
+func TestGovernment(t *testing.T) {
+	server := newServer(t, sentineltest.Options{Scope: "https://management.usgovcloudapi.net/.default"})
+	config := configFor(t, server)
+	if err := newSink(t, config).Check(t.Context()); err == nil || !strings.Contains(err.Error(), "check cloud and scope") {
+		t.Errorf("with the public cloud's scope: %v", err)
+	}
+	config.Cloud = "government"
+	if err := newSink(t, config).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSecretsStaySecret prints what an admin might print.
 func TestSecretsStaySecret(t *testing.T) {
 	c := Config{Credential: &Credential{Kind: "client_secret", ClientSecret: "s3cret", CertificatePassword: "s3cret"}}

@@ -45,7 +45,7 @@ const maxLoginText = 1000
 // loginFailure classifies what a pipeline returned instead of an answer.
 func (s *session) loginFailure(ctx context.Context, err error, n *note) error {
 	var f *intel.Failure
-	cause, token := n.get()
+	token, cause := n.get()
 	if errors.As(err, &f) {
 		return f
 	}

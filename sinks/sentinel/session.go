@@ -61,10 +61,10 @@ func (n *note) set(authorization string, err error) {
 	}
 }
 
-func (n *note) get() (err error, token string) {
+func (n *note) get() (token string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.err, n.token
+	return n.token, n.err
 }
 
 // session is a login: a credential with its token cache, and a pipeline that

@@ -127,7 +127,7 @@ func (s *Sink) exchange(ctx context.Context, login *session, body []byte) (int, 
 		}
 		return 0, nil, nil, fmt.Errorf("read the answer to an upload: %w", f)
 	}
-	_, token := n.get()
+	token, _ := n.get()
 	return resp.StatusCode, resp.Header, login.redact(data, token), nil
 }
 

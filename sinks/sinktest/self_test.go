@@ -36,7 +36,9 @@ func TestSubject(t *testing.T) {
 		t.Skip("only for TestSuite")
 	}
 	sinktest.Run(t, sinktest.Harness{
-		New:     func(testing.TB) sinktest.Destination { return &memory{bug: os.Getenv("SINKTEST_BUG"), held: sinktest.Contents{}} },
+		New: func(testing.TB) sinktest.Destination {
+			return &memory{bug: os.Getenv("SINKTEST_BUG"), held: sinktest.Contents{}}
+		},
 		Secrets: []string{canary},
 	})
 }

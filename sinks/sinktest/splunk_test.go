@@ -50,10 +50,42 @@ func splunkRefs(ind *intel.Indicator) []intel.Ref {
 }
 
 type splunkDestination struct {
-	t          testing.TB
-	ack        string
-	server     *splunktest.Server
-	restarting sync.WaitGroup
+	t      testing.TB
+	ack    string
+	server *splunktest.Server
+
+	mu      sync.Mutex
+	armed   int             // counts Heals: a restart injected before the last one is off
+	restart []chan struct{} // each closed when a restart is over
+}
+
+// restartSoon restarts the server, but not from the request that asks for it.
+func (d *splunkDestination) restartSoon(armed int, keep bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if armed != d.armed {
+		return
+	}
+	done := make(chan struct{})
+	d.restart = append(d.restart, done)
+	go func() {
+		defer close(done)
+		if err := d.server.Restart(keep); err != nil {
+			d.t.Errorf("restart: %v", err)
+		}
+	}()
+}
+
+// restarted waits for restarts under way and allows no more.
+func (d *splunkDestination) restarted() {
+	d.mu.Lock()
+	d.armed++
+	restart := d.restart
+	d.restart = nil
+	d.mu.Unlock()
+	for _, done := range restart {
+		<-done
+	}
 }
 
 func (d *splunkDestination) Open(o intel.SinkOptions, timeout time.Duration) (intel.Sink, error) {
@@ -93,13 +125,10 @@ func (d *splunkDestination) Inject(f sinktest.Fault) bool {
 		d.server.Stop()
 	case f == sinktest.RestartKeep, f == sinktest.RestartLose:
 		// The events are taken; the answer never comes, as the restart cuts it off.
-		d.server.Inject(splunktest.Fault{Take: true, Hang: true, Times: 1, Do: func() {
-			d.restarting.Go(func() {
-				if err := d.server.Restart(f == sinktest.RestartKeep); err != nil {
-					d.t.Errorf("restart: %v", err)
-				}
-			})
-		}})
+		d.mu.Lock()
+		armed := d.armed
+		d.mu.Unlock()
+		d.server.Inject(splunktest.Fault{Take: true, Hang: true, Times: 1, Do: func() { d.restartSoon(armed, f == sinktest.RestartKeep) }})
 	case ok:
 		for _, endpoint := range []string{"event", "health"} {
 			fault.Endpoint = endpoint
@@ -112,8 +141,8 @@ func (d *splunkDestination) Inject(f sinktest.Fault) bool {
 }
 
 func (d *splunkDestination) Heal() {
-	d.restarting.Wait()
 	d.server.Clear()
+	d.restarted()
 	if err := d.server.Start(); err != nil {
 		d.t.Errorf("start: %v", err)
 	}
@@ -129,6 +158,6 @@ func (d *splunkDestination) Poison(ids ...string) bool {
 }
 
 func (d *splunkDestination) Close() {
-	d.restarting.Wait()
+	d.restarted()
 	d.server.Close()
 }

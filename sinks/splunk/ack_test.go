@@ -1,6 +1,7 @@
 package splunk
 
 import (
+	"context"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -183,7 +184,12 @@ func TestAckMoved(t *testing.T) {
 		}
 		return false
 	}, 6)
-	mustDeliver(t, s, batch)
+	// The cookie alone tells; waiting for the time-out of a minute would not do.
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	if _, err := s.Deliver(ctx, batch); err != nil {
+		t.Fatal(err)
+	}
 	wantContent(t, srv, append(batch, batchOf(1000, 1)...), 40)
 	channels := map[string]bool{}
 	for _, e := range srv.Events() {

@@ -381,6 +381,21 @@ func TestDeliverNearCapacity(t *testing.T) {
 	}
 }
 
+// TestDeliverSlowsDown: after a warning that queues fill, the next request
+// waits; what was accepted with the warning is known.
+func TestDeliverSlowsDown(t *testing.T) {
+	srv := server(t, splunktest.Options{})
+	s := open(t, srv, func(c *Config) { c.Batch = &Batch{MaxEvents: 10} })
+	s.times.slow = time.Hour
+	srv.Inject(splunktest.Fault{Code: 24, Take: true, Times: 1})
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	out, err := s.Deliver(ctx, batchOf(0, 20))
+	if err == nil || srv.Requests("event") != 1 || out[9].Status != intel.Delivered || out[10].Status != intel.Unknown {
+		t.Errorf("%d requests, outcomes %s and %s, %v", srv.Requests("event"), out[9].Status, out[10].Status, err)
+	}
+}
+
 func TestDeliverWrongToken(t *testing.T) {
 	srv := server(t, splunktest.Options{})
 	s := open(t, srv, func(c *Config) { c.Token = "11111111-secret-secret" })

@@ -318,3 +318,10 @@ func NoRoute(routes []config.Route, sink, feed string) error {
 	}
 	return fmt.Errorf("%s; the routes are: %v", what, known)
 }
+
+// StateDir returns the directory of the forwarder's state.
+func (a *App) StateDir() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.config.State.Dir
+}

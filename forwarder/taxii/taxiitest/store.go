@@ -45,13 +45,13 @@ func (c *Collection) Add(added time.Time, objects ...[]byte) {
 	defer c.s.mu.Unlock()
 	unit := c.s.p.Unit
 	added = added.UTC().Truncate(unit)
-	fresh := make([]record, 0, len(objects))
+	sorted := true
 	for _, raw := range objects {
-		fresh = append(fresh, c.record(raw, added))
+		rec := c.record(raw, added)
+		sorted = sorted && (len(c.all) == 0 || c.less(&c.all[len(c.all)-1], &rec))
+		c.all = append(c.all, rec)
 	}
-	sorted := len(c.all) == 0 || !c.less(&fresh[0], &c.all[len(c.all)-1])
-	c.all = append(c.all, fresh...)
-	if !sorted || c.s.p.ByCreated {
+	if !sorted {
 		slices.SortStableFunc(c.all, func(a, b record) int {
 			switch {
 			case c.less(&a, &b):

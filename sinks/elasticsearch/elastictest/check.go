@@ -2,6 +2,7 @@ package elastictest
 
 import (
 	"bytes"
+	"io"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -31,7 +32,7 @@ func (c *checker) check(n *node, doc []byte) *Error {
 	if e := c.object(n, n.dynamic); e != nil {
 		return e
 	}
-	if c.dec.PeekKind() > 0 {
+	if _, err := c.dec.ReadToken(); err != io.EOF {
 		return malformed("failed to parse: something follows the document", nil)
 	}
 	return nil

@@ -99,7 +99,7 @@ func checkObject(raw json.RawMessage, lenient bool) []string {
 	if !from.IsZero() && !until.IsZero() && !until.After(from) {
 		add("valid_until", "must be greater than valid_from.")
 	}
-	if created, modified := timeOf(o["created"]), timeOf(o["modified"]); modified.Before(created) {
+	if created, modified := timeOf(o["created"]), timeOf(o["modified"]); !modified.IsZero() && modified.Before(created) {
 		add("modified", "is before created.")
 	}
 	return problems
