@@ -167,10 +167,10 @@ func (d *decision) entry(out intel.Outcome, now time.Time) *replica.Entry {
 				e.Refs = []string{unobserved}
 			}
 		}
-		for _, r := range out.Held {
-			if s := r.String(); !slices.Contains(e.Refs, s) {
-				e.Refs = append(e.Refs, s)
-			}
+	}
+	for _, r := range out.Held {
+		if s := r.String(); !slices.Contains(e.Refs, s) {
+			e.Refs = append(e.Refs, s)
 		}
 	}
 	return e

@@ -134,6 +134,8 @@ func TestEntry(t *testing.T) {
 	}{
 		{"delivered", replica.Current, nil, intel.Outcome{Status: intel.Delivered}, []string{"ipv4-addr:198.51.100.7", "ipv4-addr:198.51.100.8"}, intel.Delivered},
 		{"delivered over another version", replica.Current, before, intel.Outcome{Status: intel.Delivered}, []string{"ipv4-addr:198.51.100.7", "ipv4-addr:198.51.100.8"}, intel.Delivered},
+		{"delivered with something of the sink's own", replica.Current, nil, intel.Outcome{Status: intel.Delivered, Held: []intel.Ref{{Type: "pattern"}}},
+			[]string{"ipv4-addr:198.51.100.7", "ipv4-addr:198.51.100.8", "pattern:"}, intel.Delivered},
 		{"refused, nothing there before", replica.Current, nil, intel.Outcome{Status: intel.Rejected, Reason: "x"}, []string{}, intel.Rejected},
 		{"refused, the old version stays there", replica.Current, before, intel.Outcome{Status: intel.Rejected}, []string{"ipv4-addr:198.51.100.9"}, intel.Rejected},
 		{"refused in part", replica.Current, before, intel.Outcome{Status: intel.Rejected, Held: []intel.Ref{{Type: intel.TypeIPv4, Value: "198.51.100.7"}}},

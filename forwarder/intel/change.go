@@ -92,7 +92,10 @@ type Outcome struct {
 	Detail string
 	// Sent is what was sent for a Rejected change, free of secrets.
 	Sent []byte
-	// Held lists, for a Rejected upsert, those observables that the destination
-	// accepted all the same; they are withdrawn with the indicator one day.
+	// Held lists what the destination was given of an upsert and has to be told
+	// of when it is withdrawn: for a Rejected one the observables that were
+	// accepted all the same, for a Delivered one what it holds beyond the
+	// indicator's observables, under a Ref of the sink's own making. Change.Remove
+	// brings both back, also where the new version holds them still.
 	Held []Ref
 }

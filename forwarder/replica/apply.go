@@ -307,7 +307,7 @@ func (a *applier) mark(objs []incoming) error {
 		oids[i] = objs[i].oid
 	}
 	slices.Sort(oids)
-	return a.t.exec(`INSERT OR ROLLBACK INTO mark (feed, oid) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+	return a.t.exec(`INSERT INTO mark (feed, oid) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
 		a.feed.id, jsonInts(oids))
 }
 

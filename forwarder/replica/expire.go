@@ -64,7 +64,7 @@ func (s *Store) Expire(ctx context.Context, now time.Time, limit int) (total int
 // retire makes current objects of feed tombstones, with new change numbers in
 // the order of oids. The counters by state are the caller's.
 func (t *tx) retire(feed *feedRow, oids []int64, state State) error {
-	if err := t.exec(`UPDATE OR ROLLBACK object SET state = ?, seq = ? + 1 + j.key FROM json_each(?) AS j WHERE object.oid = j.value`,
+	if err := t.exec(`UPDATE object SET state = ?, seq = ? + 1 + j.key FROM json_each(?) AS j WHERE object.oid = j.value`,
 		int64(state), t.seq, jsonInts(oids)); err != nil {
 		return err
 	}

@@ -89,7 +89,7 @@ func (a *applier) link() error {
 // abouts names, and those linked to a target in targets.
 func (t *tx) touchLinked(feed, before int64, abouts, targets []string) error {
 	if len(abouts) > 0 {
-		if err := t.exec(`INSERT OR ROLLBACK INTO due (feed, oid)
+		if err := t.exec(`INSERT INTO due (feed, oid)
 			SELECT i.feed, i.oid FROM json_each(?) j CROSS JOIN object i
 			WHERE i.feed = ? AND i.stix_id = j.value AND i.type = 'indicator' AND i.state = 0 AND i.seq <= ?
 			ON CONFLICT DO NOTHING`, jsonStrings(abouts), feed, before); err != nil {
@@ -97,7 +97,7 @@ func (t *tx) touchLinked(feed, before int64, abouts, targets []string) error {
 		}
 	}
 	if len(targets) > 0 {
-		return t.exec(`INSERT OR ROLLBACK INTO due (feed, oid)
+		return t.exec(`INSERT INTO due (feed, oid)
 			SELECT i.feed, i.oid FROM json_each(?) j
 			CROSS JOIN object l ON l.feed = ? AND l.target = j.value AND l.state = 0
 			CROSS JOIN object i ON i.feed = l.feed AND i.stix_id = l.about
@@ -113,7 +113,7 @@ func (a *applier) arrive(ids []string) error {
 		return nil
 	}
 	set := jsonStrings(ids)
-	if err := a.t.exec(`INSERT OR ROLLBACK INTO due (feed, oid)
+	if err := a.t.exec(`INSERT INTO due (feed, oid)
 		SELECT w.feed, w.oid FROM json_each(?) j CROSS JOIN waiting w ON w.feed = ? AND w.ref = j.value
 		CROSS JOIN object i ON i.oid = w.oid
 		WHERE i.state = 0 AND i.seq <= ?
@@ -157,7 +157,7 @@ func (a *applier) await(needy []*incoming) error {
 		if oids == nil {
 			continue
 		}
-		if err := a.t.exec(`INSERT OR ROLLBACK INTO waiting (feed, ref, oid) SELECT ?, ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+		if err := a.t.exec(`INSERT INTO waiting (feed, ref, oid) SELECT ?, ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
 			a.feed.id, ref, jsonInts(oids)); err != nil {
 			return err
 		}
@@ -174,7 +174,7 @@ func (t *tx) drain(feed *feedRow) (n int, more bool, err error) {
 		feed.id, drainSize).Scan(&count, &last); err != nil || count == 0 {
 		return 0, false, err
 	}
-	changed, err := t.execN(`UPDATE OR ROLLBACK object SET seq = ? + d.rank
+	changed, err := t.execN(`UPDATE object SET seq = ? + d.rank
 		FROM (SELECT oid, row_number() OVER (ORDER BY oid) AS rank FROM due WHERE feed = ? AND oid <= ?) AS d
 		WHERE object.oid = d.oid`, t.seq, feed.id, last)
 	if err != nil {

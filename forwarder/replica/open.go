@@ -57,6 +57,7 @@ const (
 	readerCache    = 4 << 10
 	readers        = 4
 	checkpointSize = 8192
+	pageSize       = 4096
 	busyMillis     = 5000
 )
 
@@ -178,7 +179,7 @@ func openConn(ctx context.Context, path string) (*sql.DB, *sql.Conn, error) {
 		pragma("synchronous", "full"),
 		pragma("cache_size", -writerCache),
 		pragma("wal_autocheckpoint", checkpointSize),
-		pragma("journal_size_limit", 4*checkpointSize*4096),
+		pragma("journal_size_limit", 4*checkpointSize*pageSize),
 	))
 	if err != nil {
 		return nil, nil, err
@@ -206,6 +207,16 @@ func create(ctx context.Context, path string, steps []string, now time.Time) err
 		return err
 	}
 	if err := f.Close(); err != nil {
+		return err
+	}
+	// The page size has to be set before anything is written, and the driver sorts
+	// the pragmas of a URI.
+	first, err := sql.Open("sqlite", dsn(tmp, "mode=rw"))
+	if err != nil {
+		return err
+	}
+	_, err = first.ExecContext(ctx, fmt.Sprintf("PRAGMA page_size = %d; VACUUM", pageSize))
+	if err = errors.Join(err, first.Close()); err != nil {
 		return err
 	}
 	db, c, err := openConn(ctx, tmp)
@@ -236,7 +247,7 @@ func (s *Store) openReadOnly(ctx context.Context, know int) error {
 		return &CorruptError{Path: s.path, Err: err}
 	}
 	try := func(params ...string) (err error) {
-		params = append(params, pragma("busy_timeout", busyMillis), pragma("cache_size", -readerCache), pragma("query_only", 1))
+		params = append(params, pragma("busy_timeout", busyMillis), pragma("cache_size", -readerCache))
 		if s.r, err = sql.Open("sqlite", dsn(s.path, params...)); err != nil {
 			return err
 		}

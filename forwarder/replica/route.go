@@ -43,11 +43,11 @@ func (s *Store) Replay(ctx context.Context, route Route, since time.Time) error 
 	return s.write(ctx, "replay "+route.Feed+" -> "+route.Sink, func(t *tx) error {
 		back := int64(0)
 		if since.IsZero() {
-			if err := t.exec(`UPDATE OR ROLLBACK ledger SET replay = 1 WHERE route = ?`, route.ID); err != nil {
+			if err := t.exec(`UPDATE ledger SET replay = 1 WHERE route = ?`, route.ID); err != nil {
 				return err
 			}
 		} else {
-			if err := t.exec(`UPDATE OR ROLLBACK ledger SET replay = 1 WHERE route = ? AND last >= ?`, route.ID, since.UnixMicro()); err != nil {
+			if err := t.exec(`UPDATE ledger SET replay = 1 WHERE route = ? AND last >= ?`, route.ID, since.UnixMicro()); err != nil {
 				return err
 			}
 			var lowest sql.NullInt64

@@ -1,7 +1,6 @@
 package sinktest
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -225,7 +224,7 @@ func random(s *session) {
 	s.settleAll(inOrder(pending))
 	s.compare()
 	if s.Failed() {
-		s.Log(fmt.Sprintf("%d changes in all", s.seq))
+		s.Logf("%d changes in all", s.seq)
 	}
 }
 

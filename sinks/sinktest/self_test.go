@@ -15,6 +15,9 @@ import (
 // TestSuite: the suite accepts a sink without faults, and refuses one with any
 // of these.
 func TestSuite(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the suite seventeen times")
+	}
 	for _, bug := range []string{
 		"", "loses", "ignores remove", "ignores withdraw", "ignores versions", "swaps outcomes", "gives up", "short",
 		"no failure", "leaks", "leaks in the log", "ignores context", "retains", "hides poison", "poisons neighbours", "lies", "mutates",

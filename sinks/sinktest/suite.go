@@ -200,7 +200,7 @@ func mixedBatch(s *session) {
 }
 
 func fullBatch(s *session) {
-	n := min(s.limit(), 5000)
+	n := min(s.limit(), 2000)
 	s.mustDeliver(s.upsert(Indicators(0, n)...))
 	s.compare()
 }

@@ -9,6 +9,7 @@ import (
 // document is a document or, when deleted, what is remembered of it.
 type document struct {
 	source  []byte
+	decoded map[string]any // source, once a query has looked at it
 	version int64
 	seq     int64
 	deleted time.Time // zero = it exists

@@ -22,7 +22,14 @@ func decode(source []byte) map[string]any {
 func (ix *index) query(m matcher) []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(ix.docs)) {
-		if d := ix.docs[id]; d.deleted.IsZero() && m(decode(d.source)) {
+		d := ix.docs[id]
+		if !d.deleted.IsZero() {
+			continue
+		}
+		if d.decoded == nil {
+			d.decoded = decode(d.source)
+		}
+		if m(d.decoded) {
 			ids = append(ids, id)
 		}
 	}
