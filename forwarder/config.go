@@ -83,9 +83,26 @@ type Filter interface {
 	String() string
 }
 
-func (r Route) fingerprint() string {
-	if r.Where == nil {
+// A Volatile filter may change its mind about an indicator that has not
+// changed, as time passes. A route with one is walked again now and then.
+type Volatile interface{ Volatile() bool }
+
+// rewalk is how often a route with a [Volatile] filter is walked again.
+const rewalk = 6 * time.Hour
+
+func (r Route) volatile() bool {
+	v, ok := r.Where.(Volatile)
+	return ok && v.Volatile()
+}
+
+// fingerprint identifies what decides over the route's indicators; when it
+// changes, the route is walked again.
+func (r Route) fingerprint(now time.Time) string {
+	switch {
+	case r.Where == nil:
 		return ""
+	case r.volatile():
+		return r.Where.String() + " @ " + now.UTC().Truncate(rewalk).Format(time.RFC3339)
 	}
 	return r.Where.String()
 }

@@ -33,7 +33,7 @@ func decide(feed string, where Filter, rec replica.Record, now time.Time) decisi
 	held := holds(rec.Ledger)
 	if rec.State != replica.Current && !held {
 		// Nothing was sent, so there is nothing to withdraw.
-		d.forget = rec.Ledger != nil
+		d.forget = rec.Ledger != nil && !withdrawn(rec.Ledger)
 		return d
 	}
 	d.digest = digest(&rec)
@@ -56,7 +56,7 @@ func decide(feed string, where Filter, rec replica.Record, now time.Time) decisi
 		return d
 	case wanted:
 		d.change = &intel.Change{Seq: rec.Seq, Action: intel.Upsert, Indicator: ind, At: now}
-		if held {
+		if held || withdrawn(rec.Ledger) {
 			d.change.FirstDelivered = rec.Ledger.First
 			d.change.Remove = missing(refs(rec.Ledger), ind.Observables)
 		}
@@ -66,7 +66,7 @@ func decide(feed string, where Filter, rec replica.Record, now time.Time) decisi
 			Remove: refs(rec.Ledger), FirstDelivered: rec.Ledger.First,
 		}
 	default:
-		d.forget = rec.Ledger != nil
+		d.forget = rec.Ledger != nil && !withdrawn(rec.Ledger)
 	}
 	return d
 }
@@ -94,9 +94,17 @@ func verdict(ind *intel.Indicator, state replica.State, where Filter, now time.T
 	return "", true
 }
 
-// holds reports whether the destination has something of the indicator.
+// holds reports whether the destination has, or may have, something of the
+// indicator.
 func holds(e *replica.Entry) bool {
 	return e != nil && (e.Status == intel.Delivered || len(e.Refs) > 0)
+}
+
+// withdrawn reports whether the destination had something of the indicator and
+// has nothing any more. The row stays, so that should the indicator come back,
+// the sink knows that it is not the first time.
+func withdrawn(e *replica.Entry) bool {
+	return e != nil && e.Status == intel.Unknown && len(e.Refs) == 0
 }
 
 // lapses reports whether an object may have an end of validity, which time
@@ -135,45 +143,90 @@ func digest(rec *replica.Record) uint64 {
 	return xxhash.Sum64(b[:])
 }
 
-// entry is the ledger row that records a change's outcome; nil = the
-// destination holds nothing of the indicator any more.
+// entry is the ledger row that records a change's outcome.
 func (d *decision) entry(out intel.Outcome, now time.Time) *replica.Entry {
 	before, c := d.record.Ledger, d.change
 	if c.Action == intel.Withdraw {
-		if out.Status != intel.Rejected {
-			return nil
+		if out.Status == intel.Rejected || out.Status == intel.Unknown {
+			return d.unchanged() // the destination still holds what it held
 		}
-		e := *before // the destination still holds what it held
-		e.Replay = false
-		return &e
+		return &replica.Entry{Version: d.record.Version, Status: intel.Unknown, First: before.First, Last: now}
+	}
+	if out.Status == intel.Unknown {
+		return d.perhaps(now)
 	}
 	e := &replica.Entry{
 		Version: d.record.Version, Digest: d.digest, Status: out.Status, Reason: out.Reason,
 		First: now, Last: now,
 	}
-	if holds(before) {
+	if holds(before) || withdrawn(before) {
 		e.First = before.First
 	}
 	switch out.Status {
 	case intel.Delivered:
-		for i := range c.Indicator.Observables {
-			e.Refs = append(e.Refs, c.Indicator.Observables[i].Ref().String())
-		}
+		e.Refs = keys(c.Indicator)
 	case intel.Rejected:
 		// The destination still has what it had before, and perhaps part of this.
 		if holds(before) {
-			e.Refs = slices.Clone(before.Refs)
-			if len(e.Refs) == 0 {
-				e.Refs = []string{unobserved}
-			}
+			e.Refs = marked(slices.Clone(before.Refs))
 		}
 	}
 	for _, r := range out.Held {
-		if s := r.String(); !slices.Contains(e.Refs, s) {
-			e.Refs = append(e.Refs, s)
-		}
+		e.Refs = with(e.Refs, r.String())
 	}
 	return e
+}
+
+// unchanged is the row as it was, no longer asking for a replay.
+func (d *decision) unchanged() *replica.Entry {
+	e := *d.record.Ledger
+	e.Replay = false
+	return &e
+}
+
+// perhaps is the row after an upsert that was sent and not answered: the
+// destination may hold what it held, what it was sent, or both. Without a digest
+// the indicator is sent again, or withdrawn if that is what comes next.
+func (d *decision) perhaps(now time.Time) *replica.Entry {
+	e := &replica.Entry{Version: d.record.Version, Status: intel.Unknown, First: now, Last: now}
+	if before := d.record.Ledger; before != nil {
+		e.Status, e.Reason, e.First = before.Status, before.Reason, before.First
+		if holds(before) {
+			e.Refs = marked(slices.Clone(before.Refs))
+		}
+	}
+	for _, k := range d.intent().Refs {
+		e.Refs = with(e.Refs, k)
+	}
+	return e
+}
+
+// intent is what the destination may hold once the change has been sent.
+func (d *decision) intent() replica.Intent {
+	return replica.Intent{OID: d.record.OID, Refs: marked(keys(d.change.Indicator))}
+}
+
+func keys(ind *intel.Indicator) []string {
+	out := make([]string, len(ind.Observables))
+	for i := range ind.Observables {
+		out[i] = ind.Observables[i].Ref().String()
+	}
+	return out
+}
+
+// marked makes sure that a row of something held does not look empty.
+func marked(refs []string) []string {
+	if len(refs) == 0 {
+		return []string{unobserved}
+	}
+	return refs
+}
+
+func with(refs []string, key string) []string {
+	if slices.Contains(refs, key) {
+		return refs
+	}
+	return append(refs, key)
 }
 
 // unobserved stands in a ledger row for an indicator that the destination

@@ -64,6 +64,13 @@ func TestDecide(t *testing.T) {
 			action: intel.Withdraw, reason: intel.ReasonExpired, remove: []string{"ipv4-addr:198.51.100.7"}},
 		{name: "gone", raw: plain, state: replica.Gone, ledger: delivered(known, "ipv4-addr:198.51.100.7"),
 			action: intel.Withdraw, reason: intel.ReasonGone, remove: []string{"ipv4-addr:198.51.100.7"}},
+		{name: "withdrawn before, still revoked", raw: plain, state: replica.Revoked, ledger: &replica.Entry{}},
+		{name: "withdrawn before, comes back", raw: plain, ledger: &replica.Entry{First: testNow}, action: intel.Upsert},
+		{name: "perhaps delivered, unchanged", raw: plain, ledger: &replica.Entry{Refs: []string{"ipv4-addr:198.51.100.7"}}, action: intel.Upsert},
+		{name: "perhaps delivered, revoked", raw: plain, state: replica.Revoked, ledger: &replica.Entry{Refs: []string{"ipv4-addr:198.51.100.7"}},
+			action: intel.Withdraw, reason: intel.ReasonRevoked, remove: []string{"ipv4-addr:198.51.100.7"}},
+		{name: "perhaps delivered, lost an observable", raw: plain, ledger: &replica.Entry{Refs: []string{"ipv4-addr:198.51.100.6"}},
+			action: intel.Upsert, remove: []string{"ipv4-addr:198.51.100.6"}},
 		{name: "skipped before, revoked now", raw: plain, state: replica.Revoked, ledger: &replica.Entry{Status: intel.Skipped}, forget: true},
 		{name: "sent without observables, revoked", raw: rawIndicator(1, "[ipv4-addr:value != '192.0.2.1']", ""), state: replica.Revoked,
 			ledger: delivered(1), action: intel.Withdraw, reason: intel.ReasonRevoked},
@@ -129,7 +136,7 @@ func TestEntry(t *testing.T) {
 		state  replica.State
 		ledger *replica.Entry
 		out    intel.Outcome
-		refs   []string // nil = no row
+		refs   []string
 		status intel.Status
 	}{
 		{"delivered", replica.Current, nil, intel.Outcome{Status: intel.Delivered}, []string{"ipv4-addr:198.51.100.7", "ipv4-addr:198.51.100.8"}, intel.Delivered},
@@ -141,7 +148,11 @@ func TestEntry(t *testing.T) {
 		{"refused in part", replica.Current, before, intel.Outcome{Status: intel.Rejected, Held: []intel.Ref{{Type: intel.TypeIPv4, Value: "198.51.100.7"}}},
 			[]string{"ipv4-addr:198.51.100.9", "ipv4-addr:198.51.100.7"}, intel.Rejected},
 		{"skipped", replica.Current, nil, intel.Outcome{Status: intel.Skipped, Reason: "pattern_type"}, []string{}, intel.Skipped},
-		{"withdrawn", replica.Revoked, before, intel.Outcome{Status: intel.Delivered}, nil, 0},
+		{"withdrawn", replica.Revoked, before, intel.Outcome{Status: intel.Delivered}, []string{}, intel.Unknown},
+		{"sent and not answered", replica.Current, nil, intel.Outcome{}, []string{"ipv4-addr:198.51.100.7", "ipv4-addr:198.51.100.8"}, intel.Unknown},
+		{"sent over another version and not answered", replica.Current, before, intel.Outcome{},
+			[]string{"ipv4-addr:198.51.100.9", "ipv4-addr:198.51.100.7", "ipv4-addr:198.51.100.8"}, intel.Delivered},
+		{"withdrawal not answered", replica.Revoked, before, intel.Outcome{}, []string{"ipv4-addr:198.51.100.9"}, intel.Delivered},
 		{"withdrawal refused, all stays there", replica.Revoked, before, intel.Outcome{Status: intel.Rejected}, []string{"ipv4-addr:198.51.100.9"}, intel.Delivered},
 		{"refused, an old version without observables stays there", replica.Current, &replica.Entry{Status: intel.Delivered, Digest: 1, First: testNow.AddDate(0, 0, -1)},
 			intel.Outcome{Status: intel.Rejected}, []string{unobserved}, intel.Rejected},
@@ -150,20 +161,17 @@ func TestEntry(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			d := decide("feed", nil, replica.Record{Raw: raw, State: tt.state, Ledger: tt.ledger, Version: 5}, testNow)
 			e := d.entry(tt.out, testNow)
-			if tt.refs == nil {
-				if e != nil {
-					t.Fatalf("row %+v, want none", e)
-				}
-				return
-			}
 			if e == nil {
 				t.Fatal("no row")
 			}
 			if !slices.Equal(e.Refs, tt.refs) || e.Status != tt.status {
 				t.Errorf("row %+v, want refs %q and status %v", e, tt.refs, tt.status)
 			}
-			if d.change.Action == intel.Upsert && (e.Version != 5 || e.Digest != d.digest || e.Reason != tt.out.Reason) {
+			if d.change.Action == intel.Upsert && tt.out.Status != intel.Unknown && (e.Version != 5 || e.Digest != d.digest || e.Reason != tt.out.Reason) {
 				t.Errorf("row %+v does not identify what was sent", e)
+			}
+			if tt.out.Status == intel.Unknown && tt.state == replica.Current && e.Digest != 0 {
+				t.Error("what was not answered looks settled")
 			}
 			if holds(tt.ledger) && !e.First.Equal(tt.ledger.First) {
 				t.Errorf("first delivery %v, want %v", e.First, tt.ledger.First)

@@ -58,7 +58,7 @@ func (r *routeLoop) run(soft, hard context.Context) {
 	for soft.Err() == nil {
 		var progress bool
 		var err error
-		ctx, stop := context.WithCancel(soft)
+		ctx, stop := r.until(soft)
 		ended := make(chan struct{})
 		go func() {
 			defer close(ended)
@@ -75,6 +75,9 @@ func (r *routeLoop) run(soft, hard context.Context) {
 		if soft.Err() != nil {
 			return
 		}
+		if err == nil {
+			continue // the filter is to be asked again
+		}
 		if progress {
 			retry.reset()
 		}
@@ -89,6 +92,14 @@ func (r *routeLoop) run(soft, hard context.Context) {
 		}
 		cancel()
 	}
+}
+
+// until ends soft sooner when the route's filter is volatile.
+func (r *routeLoop) until(soft context.Context) (context.Context, context.CancelFunc) {
+	if r.volatile() {
+		return context.WithDeadline(soft, r.now().UTC().Truncate(rewalk).Add(rewalk))
+	}
+	return context.WithCancel(soft)
 }
 
 // await blocks until one of two things has happened, or the loop is asked to
@@ -121,6 +132,7 @@ type flight struct {
 	decisions []decision
 	through   int64 // the cursor's place once this batch and all before it are settled
 	retries   bool  // dead letters offered again; they do not move the cursor
+	intent    int64 // of the replica, once it may have been sent
 	outcomes  []intel.Outcome
 	done      chan struct{} // closed when outcomes and err are final
 	err       error
@@ -237,6 +249,11 @@ func (s *session) read(ctx, hard context.Context) error {
 	if err != nil {
 		return err
 	}
+	if n, err := r.store.Recover(ctx, r.row); err != nil {
+		return err
+	} else if n > 0 {
+		r.log.Info("the last run ended while requests were under way; what they may have delivered is offered again", "indicators", n)
+	}
 	for {
 		select {
 		case s.slots <- struct{}{}:
@@ -308,7 +325,7 @@ func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 
 // cursor reads the cursor anew: a replay may have moved it.
 func (r *routeLoop) cursor(ctx context.Context) (int64, error) {
-	row, err := r.store.OpenRoute(ctx, r.Feed, r.Sink, r.fingerprint())
+	row, err := r.store.OpenRoute(ctx, r.Feed, r.Sink, r.fingerprint(r.now()))
 	if err != nil {
 		return 0, err
 	}
@@ -322,13 +339,20 @@ func (r *routeLoop) fly(ctx context.Context, f *flight) {
 	f.outcomes = make([]intel.Outcome, len(f.decisions))
 	var batch []intel.Change
 	var index []int
+	var intents []replica.Intent
 	for i := range f.decisions {
 		if c := f.decisions[i].change; c != nil {
 			batch = append(batch, *c)
 			index = append(index, i)
+			intents = append(intents, f.decisions[i].intent())
 		}
 	}
 	if len(batch) == 0 {
+		return
+	}
+	// Noted before it is sent: whatever then becomes of the request, the answer
+	// or this process, what may have arrived can be withdrawn.
+	if f.intent, f.err = r.store.Intend(ctx, r.row, intents); f.err != nil {
 		return
 	}
 	started := time.Now()

@@ -3,9 +3,11 @@ package forwarder
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -448,4 +450,98 @@ func (g *gate) Deliver(ctx context.Context, b []intel.Change) ([]intel.Outcome, 
 	g.enter(b)
 	defer g.leave(b)
 	return g.scripted.Deliver(ctx, b)
+}
+
+// A destination that takes a batch and never answers may hold it. When the
+// indicator is revoked before it is offered again, it has to be withdrawn; when
+// a newer version lacks an observable, that has to be removed.
+func TestWhatMayHaveArrivedIsWithdrawn(t *testing.T) {
+	for _, dies := range []bool{false, true} {
+		t.Run(fmt.Sprintf("process dies %v", dies), func(t *testing.T) {
+			r := newRig(t, nil)
+			r.close()
+			sent := make(chan struct{}, 10)
+			silent := &gate{scripted: newScripted(), enter: func([]intel.Change) { sent <- struct{}{} }, leave: func([]intel.Change) {}}
+			silent.script(func(b []intel.Change) ([]intel.Outcome, error) {
+				return nil, intel.Fail(intel.FailTimeout, "no answer")
+			})
+			r.openWith(silent, nil)
+			r.apply(ipIndicator(1, ""), rawIndicator(2, "[ipv4-addr:value = '192.0.2.1'] OR [ipv4-addr:value = '192.0.2.2']", ""))
+			<-sent
+			if dies {
+				// What a killed process leaves behind: the intent, and no outcome.
+				r.close()
+				if err := forgetLedger(r.dir); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				r.close()
+			}
+			store, err := replica.Open(t.Context(), replica.Options{Dir: r.dir})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.store, r.engine = store, New(Options{Store: store})
+			r.apply(newer(ipIndicator(1, `"revoked":true`), "2026-02-01T00:00:00.000Z"),
+				newer(rawIndicator(2, "[ipv4-addr:value = '192.0.2.2']", ""), "2026-02-01T00:00:00.000Z"))
+			store.Close()
+			r.store = nil
+			r.open(nil)
+			r.until("both are told of", func() bool { return r.sink.total() >= 2 && r.settled() })
+			for _, b := range r.sink.batches {
+				for _, c := range b {
+					want, action := "ipv4-addr:192.0.2.1", intel.Upsert
+					if c.Indicator.ID == testID(1) {
+						want, action = "ipv4-addr:198.51.0.1", intel.Withdraw
+					}
+					if c.Action != action || len(c.Remove) != 1 || c.Remove[0].String() != want {
+						t.Errorf("%s: %v, remove %v; want %v of %s", c.Indicator.ID, c.Action, c.Remove, action, want)
+					}
+				}
+			}
+		})
+	}
+}
+
+// forgetLedger turns the ledger's rows back into the intent they came from.
+func forgetLedger(dir string) error {
+	db, err := sql.Open("sqlite", filepath.Join(dir, "state.db"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	for _, q := range []string{
+		`INSERT INTO intent (route, content) SELECT route, json_group_array(json_object('oid', oid, 'refs', json(refs))) FROM ledger GROUP BY route`,
+		`DELETE FROM ledger`, `DELETE FROM outcome`,
+	} {
+		if _, err := db.Exec(q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type ageing struct{ confident }
+
+func (ageing) Volatile() bool { return true }
+
+// A filter that asks for an age is asked again as time passes.
+func TestVolatileFilterIsAskedAgain(t *testing.T) {
+	r := Route{Where: ageing{50}}
+	at := time.Date(2026, 1, 1, 5, 59, 59, 0, time.UTC)
+	if r.fingerprint(at) == r.fingerprint(at.Add(2*time.Second)) {
+		t.Error("the route is not walked again in the next period")
+	}
+	if r.fingerprint(at) != r.fingerprint(at.Add(-time.Hour)) {
+		t.Error("the route is walked again within one period")
+	}
+	if r := (Route{Where: confident(50)}); r.fingerprint(at) != r.fingerprint(at.AddDate(1, 0, 0)) {
+		t.Error("a route with a constant filter is walked again")
+	}
+	loop := &routeLoop{Route: r, now: time.Now}
+	ctx, stop := loop.until(t.Context())
+	defer stop()
+	if end, ok := ctx.Deadline(); !ok || time.Until(end) > rewalk {
+		t.Errorf("deadline %v, %v", end, ok)
+	}
 }

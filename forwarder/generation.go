@@ -37,7 +37,7 @@ func (f *Forwarder) generation(ctx context.Context, c Config) (*generation, erro
 		if !ok {
 			return nil, fmt.Errorf("route from feed %s: no sink %s", r.Feed, r.Sink)
 		}
-		row, err := f.store.OpenRoute(ctx, r.Feed, r.Sink, r.fingerprint())
+		row, err := f.store.OpenRoute(ctx, r.Feed, r.Sink, r.fingerprint(f.now()))
 		if err != nil {
 			return nil, fmt.Errorf("route %s to %s: %w", r.Feed, r.Sink, err)
 		}

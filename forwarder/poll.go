@@ -102,7 +102,9 @@ func (c *collectionLoop) load(ctx context.Context) (stale bool, err error) {
 		return true, nil
 	}
 	c.origin = before
-	if c.position, err = taxii.ParsePosition(raw); err != nil {
+	if len(raw) == 0 {
+		c.position = c.origin.position()
+	} else if c.position, err = taxii.ParsePosition(raw); err != nil {
 		return false, intel.Fail(intel.FailLocal, "stored state of collection %s: %v", c.ID, err)
 	}
 	return false, nil

@@ -15,8 +15,12 @@ func (r *routeLoop) settle(ctx context.Context, batches []*flight, held bool) er
 	now := r.now()
 	var cursor int64
 	var rows []replica.Settlement
+	var intents []int64
 	var t tally
 	for _, f := range batches {
+		if f.intent != 0 {
+			intents = append(intents, f.intent)
+		}
 		for i := range f.decisions {
 			d := &f.decisions[i]
 			s := replica.Settlement{Seq: d.record.Seq, OID: d.record.OID}
@@ -33,15 +37,15 @@ func (r *routeLoop) settle(ctx context.Context, batches []*flight, held bool) er
 			case d.forget:
 			case d.change == nil && f.retries:
 				// Nothing to send any more; off the queue all the same.
-				if s.Entry = d.record.Ledger; s.Entry != nil {
-					s.Entry.Replay = false
+				if d.record.Ledger != nil {
+					s.Entry = d.unchanged()
 				}
 			case d.change == nil:
 				continue
 			default:
 				out := f.outcomes[i]
-				if out.Status == intel.Unknown {
-					continue
+				if out.Status == intel.Unknown && f.intent == 0 {
+					continue // it was not sent
 				}
 				s.Entry = d.entry(out, now)
 				t.count(d.change.Action, out)
@@ -62,10 +66,10 @@ func (r *routeLoop) settle(ctx context.Context, batches []*flight, held bool) er
 	if held {
 		cursor = 0
 	}
-	if len(rows) == 0 && cursor == 0 {
+	if len(rows) == 0 && cursor == 0 && len(intents) == 0 {
 		return nil
 	}
-	if err := r.store.Settle(ctx, r.row, cursor, rows); err != nil {
+	if err := r.store.Settle(ctx, r.row, cursor, rows, intents...); err != nil {
 		return err
 	}
 	t.report(r)

@@ -6,10 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
-
-	"golang.org/x/term"
 )
 
 // environment is what a command may touch of the outside.
@@ -58,6 +55,17 @@ func usagef(format string, args ...any) error {
 type exitCode int
 
 func (x exitCode) Error() string { return fmt.Sprintf("exit status %d", int(x)) }
+
+// codedError is an error that ends the program with a status of its own.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (c *codedError) Error() string { return c.err.Error() }
+func (c *codedError) Unwrap() error { return c.err }
+
+func coded(code int, err error) error { return &codedError{code: code, err: err} }
 
 // flags returns a flag set that reports errors as usage errors.
 func (c *command) flags() *flag.FlagSet {
@@ -124,6 +132,13 @@ func usage() string {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-14s %s\n", c.name, c.short)
 	}
+	b.WriteString("\nexit status:\n" +
+		"  0    done, and all is well\n" +
+		"  1    it did not succeed; standard error says what, where and what to do\n" +
+		"  2    the command line is wrong\n" +
+		"  3    no forwarder is running (status, reload) or the service is stopped (service status)\n" +
+		"  4    the service is not installed (service status)\n" +
+		"  130  interrupted; run itself ends with 0 when it is told to stop\n")
 	b.WriteString("\n'taxii-forwarder help COMMAND' explains one; 'taxii-forwarder demo' shows it all at work without any set-up.\n")
 	return b.String()
 }
@@ -139,23 +154,4 @@ func help(e *environment, args []string) error {
 	}
 	// Every command prints its own help when asked, flags included.
 	return c.run(context.Background(), e, []string{"--help"})
-}
-
-// terminal reports whether w is a terminal, and its width in columns.
-func terminal(w io.Writer) (width int, ok bool) {
-	f, isFile := w.(*os.File)
-	if !isFile || !term.IsTerminal(int(f.Fd())) {
-		return 0, false
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if err != nil || width <= 0 {
-		width = 80
-	}
-	return width, true
-}
-
-// colour reports whether output to w may use colour (https://no-color.org).
-func colour(w io.Writer) bool {
-	_, ok := terminal(w)
-	return ok && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 }

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"taxii-forwarder/cmd/internal/app"
 	"taxii-forwarder/forwarder/config"
+	"taxii-forwarder/forwarder/replica"
 )
 
 var replayCommand = &command{
@@ -72,21 +74,17 @@ func replayStopped(ctx context.Context, cfg *config.Config, sink, feed string, s
 		return 0, err
 	}
 	defer store.Close()
+	stats, err := store.Stats(ctx)
+	if err != nil {
+		return 0, err
+	}
 	n := 0
-	for _, r := range cfg.Routes {
-		id := r.SinkKind + "." + r.SinkName
-		if (id != sink && r.SinkName != sink) || (feed != "" && r.Feed != feed) {
+	for _, r := range stats.Routes {
+		_, name, _ := strings.Cut(r.Sink, ".")
+		if (r.Sink != sink && name != sink) || (feed != "" && r.Feed != feed) {
 			continue
 		}
-		where := ""
-		if r.Where != nil {
-			where = r.Where.String()
-		}
-		row, err := store.OpenRoute(ctx, r.Feed, id, where)
-		if err != nil {
-			return n, err
-		}
-		if err := store.Replay(ctx, row, since); err != nil {
+		if err := store.Replay(ctx, replica.Route{ID: r.ID, Feed: r.Feed, Sink: r.Sink}, since); err != nil {
 			return n, err
 		}
 		n++

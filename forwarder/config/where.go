@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -112,3 +113,7 @@ func compileWhere(expr hclsyntax.Expression, now func() time.Time) (*Where, []fl
 	}
 	return &Where{text: printExpr(expr), match: x.truth}, nil
 }
+
+// Volatile reports whether the verdict on an indicator can change as time
+// passes: the expression asks for an age.
+func (w *Where) Volatile() bool { return strings.Contains(w.String(), "ago(") }

@@ -200,7 +200,7 @@ func TestCorrupt(t *testing.T) {
 		"overwritten middle, met before": func(t *testing.T, path string) {
 			fi, err := os.Stat(path)
 			ok(t, err)
-			scribble(t, path, fi.Size()/8192*4096, 12000)
+			scribble(t, path, fi.Size()/16384*8192, 24000)
 			ok(t, os.WriteFile(path+damageMark, nil, 0o600))
 		},
 	}
@@ -264,7 +264,7 @@ func TestDamageAtWork(t *testing.T) {
 	fi, err := os.Stat(s.Path())
 	ok(t, err)
 	s = openAt(t, dir)
-	scribble(t, s.Path(), fi.Size()/4096/3*4096, 4096*200)
+	scribble(t, s.Path(), fi.Size()/8192/3*8192, 8192*100)
 	_, _, err = s.Changes(ctx, route(t, s), 0, 5000, 64<<20)
 	if !IsLocal(err) || !strings.Contains(err.Error(), "restart") || !strings.Contains(err.Error(), s.Path()) {
 		t.Fatalf("got %v", err)

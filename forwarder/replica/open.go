@@ -51,13 +51,14 @@ type Store struct {
 
 // Page cache per connection in KiB, and the size in pages at which the
 // write-ahead log is moved into the database. A long log spares rewriting the
-// pages of the id index that almost every batch touches.
+// pages of the id index that almost every batch touches; large pages spare
+// system calls.
 const (
 	writerCache    = 24 << 10
 	readerCache    = 4 << 10
 	readers        = 4
-	checkpointSize = 8192
-	pageSize       = 4096
+	checkpointSize = 4096
+	pageSize       = 8192
 	busyMillis     = 5000
 )
 

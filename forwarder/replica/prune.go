@@ -89,8 +89,10 @@ func (s *Store) pruneRoute(ctx context.Context, id int64, rep *PruneReport) erro
 		return err
 	}
 	return s.write(ctx, "prune", func(t *tx) error {
-		if err := t.exec(`DELETE FROM outcome WHERE route = ?`, id); err != nil {
-			return err
+		for _, q := range []string{`DELETE FROM outcome WHERE route = ?`, `DELETE FROM intent WHERE route = ?`} {
+			if err := t.exec(q, id); err != nil {
+				return err
+			}
 		}
 		return t.exec(`DELETE FROM route WHERE id = ?`, id)
 	})

@@ -12,8 +12,8 @@ import (
 
 // Settle records in one transaction what became of changes on a route: the
 // ledger, the dead letters and, unless cursor is 0, the cursor. The cursor never
-// moves backwards here.
-func (s *Store) Settle(ctx context.Context, route Route, cursor int64, settled []Settlement) error {
+// moves backwards here. It removes the intents of the batches concerned.
+func (s *Store) Settle(ctx context.Context, route Route, cursor int64, settled []Settlement, intents ...int64) error {
 	moved := false
 	settled = lastOfEach(settled)
 	var dropped int64
@@ -30,6 +30,9 @@ func (s *Store) Settle(ctx context.Context, route Route, cursor int64, settled [
 			return err
 		}
 		if dropped, err = t.settleDead(route.ID, settled); err != nil {
+			return err
+		}
+		if err := t.forget(intents); err != nil {
 			return err
 		}
 		if cursor <= 0 {

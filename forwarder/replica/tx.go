@@ -22,9 +22,21 @@ var background = context.Background()
 
 var errClosed = errors.New("the state is closed")
 
+// durability says what a transaction survives.
+type durability string
+
+const (
+	durable durability = "PRAGMA synchronous = FULL"   // the failure of the power
+	relaxed durability = "PRAGMA synchronous = NORMAL" // the death of the process; the next durable one takes it along
+)
+
 // write runs f in a transaction of its own: durable when write returns nil,
 // without trace otherwise.
-func (s *Store) write(ctx context.Context, op string, f func(*tx) error) (err error) {
+func (s *Store) write(ctx context.Context, op string, f func(*tx) error) error {
+	return s.writeAs(ctx, op, durable, f)
+}
+
+func (s *Store) writeAs(ctx context.Context, op string, d durability, f func(*tx) error) (err error) {
 	if s.w == nil {
 		return fmt.Errorf("%s: %w", op, ErrReadOnly)
 	}
@@ -41,6 +53,12 @@ func (s *Store) write(ctx context.Context, op string, f func(*tx) error) (err er
 		return fmt.Errorf("%s: %w", op, errClosed)
 	}
 	t := &tx{s: s}
+	if d != durable {
+		if err := t.exec(string(d)); err != nil {
+			return explain(op, s.path, err)
+		}
+		defer func() { err = errors.Join(err, explain(op, s.path, t.exec(string(durable)))) }()
+	}
 	err = t.exec(`BEGIN IMMEDIATE`)
 	if err == nil {
 		if err = t.run(f); err == nil {
