@@ -211,42 +211,19 @@ func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move boo
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	type page struct {
-		batch    replica.Batch
-		position *taxii.Position
-		pageEnd  bool
-		broken   []string
-		received int
-	}
-	pages := make(chan page, 1)
+	pages := make(chan *page, pagesAhead)
 	committed := make(chan struct{})
 	go func() {
 		defer close(committed)
-		for p := range pages {
-			if context.Cause(ctx) != nil {
-				continue
-			}
-			p.batch.Walk = f.mark()
-			a, err := f.store.Apply(ctx, p.batch)
-			if errors.Is(err, replica.ErrWalkOver) {
-				p.batch.Walk = 0 // the resync ended between reading its mark and using it
-				a, err = f.store.Apply(ctx, p.batch)
-			}
-			if err != nil {
-				cancel(err)
-				continue
-			}
-			c.count(p.received, p.broken, p.pageEnd, a, p.position)
-			f.metrics.Applied(f.Name, a.New, a.Updated, a.Unchanged, a.Older)
-			if a.New+a.Updated+a.Renumbered > 0 {
-				f.applied(f.Name)
-			}
-		}
+		c.commit(ctx, pages, cancel)
 	}()
 	res, err := f.Client.Walk(ctx, taxii.Walk{
 		Root: c.Root, Collection: c.ID, Filter: f.Filter, From: from, Overlap: f.Overlap,
 		Visit: func(ctx context.Context, chunk taxii.Chunk) error {
-			p := page{pageEnd: chunk.PageEnd, broken: chunk.Broken, received: len(chunk.Objects) + len(chunk.Broken)}
+			p := &page{broken: chunk.Broken, received: len(chunk.Objects) + len(chunk.Broken)}
+			if chunk.PageEnd {
+				p.ends = 1
+			}
 			p.batch.Collection = c.key
 			p.batch.Objects, p.broken = convert(chunk.Objects, p.broken)
 			if move && chunk.Position != nil {
@@ -294,6 +271,70 @@ func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move boo
 	return res, n, nil
 }
 
+// page is a chunk on its way into the replica, or several of them.
+type page struct {
+	batch    replica.Batch
+	position *taxii.Position // that batch.Position stands for
+	ends     int             // pages that end in it
+	broken   []string
+	received int
+}
+
+// Bounds of what is decoded ahead of the disk and of one transaction.
+const (
+	pagesAhead    = 4
+	commitObjects = 4000
+)
+
+// commit applies pages in order until there are no more. When the disk is
+// slower than the server, pages that wait share a transaction: their objects
+// and the last one's position, all or nothing like a single page. It ends the
+// walk by cancel when the replica fails.
+func (c *collectionLoop) commit(ctx context.Context, pages <-chan *page, cancel context.CancelCauseFunc) {
+	f := c.feed
+	for p := range pages {
+		if context.Cause(ctx) != nil {
+			continue
+		}
+		for more := true; more && len(p.batch.Objects) < commitObjects; {
+			select {
+			case next, ok := <-pages:
+				if more = ok; ok {
+					p.merge(next)
+				}
+			default:
+				more = false
+			}
+		}
+		p.batch.Walk = f.mark()
+		a, err := f.store.Apply(ctx, p.batch)
+		if errors.Is(err, replica.ErrWalkOver) {
+			p.batch.Walk = 0 // the resync ended between reading its mark and using it
+			a, err = f.store.Apply(ctx, p.batch)
+		}
+		if err != nil {
+			cancel(err)
+			continue
+		}
+		c.count(p, a)
+		f.metrics.Applied(f.Name, a.New, a.Updated, a.Unchanged, a.Older)
+		if a.New+a.Updated+a.Renumbered > 0 {
+			f.applied(f.Name)
+		}
+	}
+}
+
+// merge appends the next page to p.
+func (p *page) merge(next *page) {
+	p.batch.Objects = append(p.batch.Objects, next.batch.Objects...)
+	if next.position != nil {
+		p.batch.Position, p.position = next.batch.Position, next.position
+	}
+	p.ends += next.ends
+	p.broken = append(p.broken, next.broken...)
+	p.received += next.received
+}
+
 func (c *collectionLoop) begin() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -306,27 +347,25 @@ func (c *collectionLoop) end() {
 	c.polling = false
 }
 
-func (c *collectionLoop) count(received int, broken []string, pageEnd bool, a replica.Applied, pos *taxii.Position) {
+func (c *collectionLoop) count(p *page, a replica.Applied) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	n := &c.last
-	n.objects += received
+	n.objects += p.received
 	n.added += a.New
 	n.updated += a.Updated
 	n.unchanged += a.Unchanged
 	n.older += a.Older
-	if pageEnd {
-		n.pages++
-	}
-	if len(broken) > 0 {
+	n.pages += p.ends
+	if len(p.broken) > 0 {
 		if n.broken == 0 {
-			c.log.Warn("skipped an entry that is no usable STIX object; further ones are only counted", "reason", broken[0])
+			c.log.Warn("skipped an entry that is no usable STIX object; further ones are only counted", "reason", p.broken[0])
 		}
-		n.broken += len(broken)
-		c.feed.metrics.Broken(c.feed.Name, c.ID, len(broken))
+		n.broken += len(p.broken)
+		c.feed.metrics.Broken(c.feed.Name, c.ID, len(p.broken))
 	}
-	if pos != nil {
-		c.position = *pos
+	if p.position != nil {
+		c.position = *p.position
 	}
 }
 

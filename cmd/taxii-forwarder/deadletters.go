@@ -9,7 +9,6 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"taxii-forwarder/forwarder/config"
 	"taxii-forwarder/forwarder/replica"
 )
 
@@ -52,26 +51,26 @@ func init() {
 			}
 			f.IDs = append(f.IDs, id)
 		}
-		cfg, err := load(e, *path)
+		l, err := locate(e, *path)
 		if err != nil {
 			return err
 		}
-		if f.Sink, err = sinkID(cfg, f.Sink); err != nil {
+		if f.Sink, err = sinkID(l.Sinks, f.Sink); err != nil {
 			return err
 		}
 		switch verb {
 		case "list":
-			return listDead(ctx, e, cfg, f, *asJSON)
+			return listDead(ctx, e, l.StateDir, f, *asJSON)
 		case "show":
 			if len(f.IDs) != 1 {
 				return usagef("show wants one dead letter's number")
 			}
-			return showDead(ctx, e, cfg, f.IDs[0])
+			return showDead(ctx, e, l.StateDir, f.IDs[0])
 		case "retry", "drop":
 			if !*all && !selects(fs) && len(f.IDs) == 0 {
 				return usagef("%s wants the numbers of dead letters, --feed, --sink or --reason to select some, or --all", verb)
 			}
-			return changeDead(ctx, e, cfg, verb, f)
+			return changeDead(ctx, e, l.StateDir, verb, f)
 		}
 		return usagef("unknown verb %q; want list, show, retry or drop", verb)
 	}
@@ -87,23 +86,30 @@ func selects(fs *flag.FlagSet) bool {
 }
 
 // sinkID completes a sink's name with its kind.
-func sinkID(cfg *config.Config, name string) (string, error) {
+func sinkID(sinks []string, name string) (string, error) {
 	if name == "" || strings.Contains(name, ".") {
 		return name, nil
 	}
-	for _, s := range cfg.Sinks {
-		if s.Name == name {
-			return s.Kind + "." + s.Name, nil
+	var found []string
+	for _, id := range sinks {
+		if strings.HasSuffix(id, "."+name) {
+			found = append(found, id)
 		}
 	}
-	return "", usagef("no sink is named %q", name)
+	switch len(found) {
+	case 0:
+		return "", usagef("no sink is named %q; the sinks are %s", name, strings.Join(sinks, ", "))
+	case 1:
+		return found[0], nil
+	}
+	return "", usagef("several sinks are named %q; use one of %s", name, strings.Join(found, ", "))
 }
 
 // pageOfDead is how many dead letters are read at once.
 const pageOfDead = 500
 
-func listDead(ctx context.Context, e *environment, cfg *config.Config, f replica.DeadFilter, asJSON bool) error {
-	store, err := openState(ctx, cfg, true)
+func listDead(ctx context.Context, e *environment, dir string, f replica.DeadFilter, asJSON bool) error {
+	store, err := openState(ctx, dir, true)
 	if err != nil {
 		return err
 	}
@@ -149,8 +155,8 @@ func listDead(ctx context.Context, e *environment, cfg *config.Config, f replica
 	return tw.Flush()
 }
 
-func showDead(ctx context.Context, e *environment, cfg *config.Config, id int64) error {
-	store, err := openState(ctx, cfg, true)
+func showDead(ctx context.Context, e *environment, dir string, id int64) error {
+	store, err := openState(ctx, dir, true)
 	if err != nil {
 		return err
 	}
@@ -186,8 +192,8 @@ func text(b []byte) any {
 	return string(b)
 }
 
-func changeDead(ctx context.Context, e *environment, cfg *config.Config, verb string, f replica.DeadFilter) error {
-	c, err := running(ctx, cfg)
+func changeDead(ctx context.Context, e *environment, dir string, verb string, f replica.DeadFilter) error {
+	c, err := running(ctx, dir)
 	if err != nil {
 		return err
 	}
@@ -195,7 +201,7 @@ func changeDead(ctx context.Context, e *environment, cfg *config.Config, verb st
 	if c != nil {
 		retry, drop = c.RetryDead, c.DropDead
 	} else {
-		store, err := openState(ctx, cfg, false)
+		store, err := openState(ctx, dir, false)
 		if err != nil {
 			return err
 		}
@@ -207,7 +213,7 @@ func changeDead(ctx context.Context, e *environment, cfg *config.Config, verb st
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stdout, "%d dead letters dropped\n", n)
+		fmt.Fprintf(e.stdout, "%s dropped\n", count(n, "dead letter"))
 		return nil
 	}
 	n, err := retry(ctx, f)
@@ -218,6 +224,6 @@ func changeDead(ctx context.Context, e *environment, cfg *config.Config, verb st
 	if c == nil {
 		when = "at the next start"
 	}
-	fmt.Fprintf(e.stdout, "%d dead letters are offered again %s\n", n, when)
+	fmt.Fprintf(e.stdout, "%s %s offered again %s\n", count(n, "dead letter"), isAre(n), when)
 	return nil
 }

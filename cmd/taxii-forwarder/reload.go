@@ -11,7 +11,7 @@ var reloadCommand = &command{
 	name: "reload", args: "[--config FILE]", short: "make the running forwarder read its configuration again",
 	long: `Makes the running forwarder read its configuration again. Unless all of it is
 good, the configuration in force stays, and what is wrong is printed. On Linux
-SIGHUP does the same.`,
+SIGHUP does the same. Exit status 3: no forwarder is running.`,
 }
 
 func init() {
@@ -25,17 +25,18 @@ func init() {
 		if err := none(operands); err != nil {
 			return err
 		}
-		cfg, err := load(e, *path)
+		l, err := locate(e, *path)
 		if err != nil {
 			return err
 		}
-		c, err := running(ctx, cfg)
+		c, err := running(ctx, l.StateDir)
 		if err != nil {
 			return err
 		}
 		if c == nil {
-			return fmt.Errorf("%w: %s", control.ErrNotRunning, cfg.State.Dir)
+			return fmt.Errorf("%w: %s", control.ErrNotRunning, l.StateDir)
 		}
+		// The forwarder judges, as it has the secrets; this program may not.
 		if err := c.Reload(ctx); err != nil {
 			return err
 		}

@@ -41,11 +41,11 @@ func init() {
 		if err != nil {
 			return err
 		}
-		cfg, err := load(e, *path)
+		l, err := locate(e, *path)
 		if err != nil {
 			return err
 		}
-		c, err := running(ctx, cfg)
+		c, err := running(ctx, l.StateDir)
 		if err != nil {
 			return err
 		}
@@ -53,6 +53,10 @@ func init() {
 		if c != nil {
 			n, err = c.Replay(ctx, *sink, *feed, since)
 		} else {
+			cfg, lerr := load(e, *path)
+			if lerr != nil {
+				return lerr
+			}
 			n, err = replayStopped(ctx, cfg, *sink, *feed, since)
 		}
 		if err != nil {
@@ -69,7 +73,7 @@ func init() {
 
 // replayStopped moves the cursors of a forwarder that is not running.
 func replayStopped(ctx context.Context, cfg *config.Config, sink, feed string, since time.Time) (int, error) {
-	store, err := openState(ctx, cfg, false)
+	store, err := openState(ctx, cfg.State.Dir, false)
 	if err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"taxii-forwarder/forwarder/config"
 	"taxii-forwarder/forwarder/replica"
 )
 
@@ -43,11 +44,18 @@ func init() {
 		default:
 			return usagef("unknown verb %q; want check, backup FILE or prune", verb)
 		}
-		cfg, err := load(e, *path)
+		l, err := locate(e, *path)
 		if err != nil {
 			return err
 		}
-		store, err := openState(ctx, cfg, verb != "prune")
+		var cfg *config.Config
+		if verb == "prune" {
+			// What is no longer configured is only known from a whole configuration.
+			if cfg, err = load(e, *path); err != nil {
+				return err
+			}
+		}
+		store, err := openState(ctx, l.StateDir, verb != "prune")
 		if err != nil {
 			return err
 		}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
+	"taxii-forwarder/cmd/internal/app"
 	"taxii-forwarder/forwarder"
-	"taxii-forwarder/forwarder/config"
 	"taxii-forwarder/forwarder/status"
 )
 
@@ -17,8 +19,6 @@ var statusCommand = &command{
 state tells. The exit status is 0 when all is well, 1 when a feed or a sink is
 failing, 3 when the forwarder is not running.`,
 }
-
-const exitNotRunning = 3
 
 func init() {
 	statusCommand.run = func(ctx context.Context, e *environment, args []string) error {
@@ -33,12 +33,12 @@ func init() {
 		if err := none(operands); err != nil {
 			return err
 		}
-		cfg, err := load(e, *path)
+		l, err := locate(e, *path)
 		if err != nil {
 			return err
 		}
 		for {
-			s, err := currentStatus(ctx, cfg)
+			s, err := currentStatus(ctx, l)
 			if err != nil {
 				return err
 			}
@@ -69,22 +69,25 @@ func init() {
 	}
 }
 
-func currentStatus(ctx context.Context, cfg *config.Config) (status.Status, error) {
-	c, err := running(ctx, cfg)
+func currentStatus(ctx context.Context, l app.Location) (status.Status, error) {
+	c, err := running(ctx, l.StateDir)
 	if err != nil {
 		return status.Status{}, err
 	}
 	if c != nil {
 		return c.Status(ctx)
 	}
-	store, err := openState(ctx, cfg, true)
+	store, err := openState(ctx, l.StateDir, true)
+	if errors.Is(err, fs.ErrNotExist) {
+		return status.Status{}, coded(exitNotRunning, err)
+	}
 	if err != nil {
 		return status.Status{}, err
 	}
 	defer store.Close()
 	s := forwarder.StoredStatus(ctx, store)
 	s.Version, _, _ = build()
-	s.Config.Path = cfg.Path
+	s.Config.Path = l.Path
 	s.Config.LastReloadOK = true
 	return s, nil
 }

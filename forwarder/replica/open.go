@@ -57,8 +57,8 @@ const (
 	writerCache    = 24 << 10
 	readerCache    = 4 << 10
 	readers        = 4
-	checkpointSize = 4096
-	pageSize       = 8192
+	checkpointSize = 8192
+	pageSize       = 4096
 	busyMillis     = 5000
 )
 

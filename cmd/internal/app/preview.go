@@ -1,11 +1,13 @@
 package app
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,10 +26,18 @@ type PreviewOptions struct {
 
 // PreviewCounts sum up a preview.
 type PreviewCounts struct {
-	Indicators int            `json:"indicators"`
-	Filtered   int            `json:"filtered"`
-	Skipped    map[string]int `json:"skipped,omitempty"`
-	Documents  int            `json:"documents"`
+	Routes   []RoutePreview
+	Warnings []string // collections that are not followed, and why
+}
+
+// RoutePreview sums up what one route would send.
+type RoutePreview struct {
+	Feed, Sink string
+	Indicators int            // read from the feed
+	Sent       int            // of those, what the sink would be sent
+	Documents  int            // that they make
+	Filtered   int            // kept back by the route's where
+	Skipped    map[string]int // not sent, by reason: revoked, expired, benign, or what the sink can not hold
 }
 
 // errEnough ends a walk that has seen what it wanted.
@@ -37,7 +47,7 @@ var errEnough = errors.New("enough")
 // be sent, one document a line. It sends and stores nothing. progress, if not
 // nil, is told of each page.
 func Preview(ctx context.Context, cfg *config.Config, o PreviewOptions, w io.Writer, log hclog.Logger, version string, progress func(feed string, indicators int)) (PreviewCounts, error) {
-	counts := PreviewCounts{Skipped: map[string]int{}}
+	var counts PreviewCounts
 	matched := false
 	for _, f := range cfg.Feeds {
 		if o.Feed != "" && o.Feed != f.Name {
@@ -53,15 +63,17 @@ func Preview(ctx context.Context, cfg *config.Config, o PreviewOptions, w io.Wri
 			continue
 		}
 		matched = true
-		indicators, err := sample(ctx, f, o.Limit, log, version, progress)
+		indicators, warnings, err := sample(ctx, f, o.Limit, log, version, progress)
 		if err != nil {
 			return counts, fmt.Errorf("preview feed %s: %w", f.Name, err)
 		}
-		counts.Indicators += len(indicators)
+		counts.Warnings = append(counts.Warnings, warnings...)
 		for _, r := range routes {
-			if err := show(cfg, r, indicators, w, log, version, &counts); err != nil {
+			n, err := show(cfg, r, indicators, w, log, version)
+			if err != nil {
 				return counts, err
 			}
+			counts.Routes = append(counts.Routes, n)
 		}
 	}
 	if !matched {
@@ -72,26 +84,21 @@ func Preview(ctx context.Context, cfg *config.Config, o PreviewOptions, w io.Wri
 
 // sample reads up to limit indicators of a feed, enriched by whatever came with
 // them.
-func sample(ctx context.Context, f config.Feed, limit int, log hclog.Logger, version string, progress func(string, int)) ([]*intel.Indicator, error) {
+func sample(ctx context.Context, f config.Feed, limit int, log hclog.Logger, version string, progress func(string, int)) (_ []*intel.Indicator, warnings []string, err error) {
 	client, err := Client(f, log, version)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	all, err := ListCollections(ctx, client, f.DiscoveryURL, f.APIRootURL)
+	all, err := List(ctx, client, f.DiscoveryURL, f.APIRootURL)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	picked, problems := taxii.Select(all, f.Collections)
+	picked, problems := taxii.Select(all.Collections, f.Collections)
 	if len(picked) == 0 {
-		return nil, fmt.Errorf("%v", problems)
+		return nil, nil, intel.Fail(intel.FailConfig, "%s", strings.Join(problems, "; "))
 	}
-	var from taxii.Position
-	switch {
-	case !f.StartFrom.Time.IsZero():
-		from = taxii.StartAt(f.StartFrom.Time)
-	case f.StartFrom.Age > 0:
-		from = taxii.StartAt(time.Now().Add(-f.StartFrom.Age))
-	}
+	warnings = append(all.Warnings, problems...)
+	from := start(f, time.Now())
 	newest := map[string]*intel.Indicator{}
 	var order []*intel.Indicator
 	var other [][]byte
@@ -137,14 +144,17 @@ func sample(ctx context.Context, f config.Feed, limit int, log hclog.Logger, ver
 			},
 		})
 		if err != nil && !errors.Is(err, errEnough) {
-			return nil, err
+			return nil, nil, err
+		}
+		if len(order) >= limit {
+			break
 		}
 	}
 	for _, ind := range order {
 		stix.Enrich(ind, concerning(ind, other))
 		stix.Derive(ind)
 	}
-	return order, nil
+	return order, warnings, nil
 }
 
 // concerning returns the objects that say something about ind: Enrich takes
@@ -177,56 +187,55 @@ func concerning(ind *intel.Indicator, others [][]byte) [][]byte {
 }
 
 // show writes what one route's sink would be sent.
-func show(cfg *config.Config, r config.Route, indicators []*intel.Indicator, w io.Writer, log hclog.Logger, version string, counts *PreviewCounts) error {
-	for _, s := range cfg.Sinks {
-		if s.Kind != r.SinkKind || s.Name != r.SinkName {
+func show(cfg *config.Config, r config.Route, indicators []*intel.Indicator, w io.Writer, log hclog.Logger, version string) (RoutePreview, error) {
+	n := RoutePreview{Feed: r.Feed, Sink: r.SinkKind + "." + r.SinkName, Indicators: len(indicators), Skipped: map[string]int{}}
+	i := slices.IndexFunc(cfg.Sinks, func(s config.Sink) bool { return s.Kind == r.SinkKind && s.Name == r.SinkName })
+	if i < 0 {
+		return n, NoRoute(cfg.Routes, n.Sink, n.Feed)
+	}
+	sink, err := Sink(cfg.Sinks[i], log, version)
+	if err != nil {
+		return n, err
+	}
+	defer sink.Close()
+	p, ok := sink.Sink.(intel.Previewer)
+	if !ok {
+		return n, fmt.Errorf("sink %s can not show what it would send", sink.ID())
+	}
+	now := time.Now()
+	for seq, ind := range indicators {
+		if reason := withheld(ind, now); reason != "" {
+			n.Skipped[string(reason)]++
 			continue
 		}
-		sink, err := Sink(s, log, version)
-		if err != nil {
-			return err
+		if r.Where != nil && !r.Where.Match(ind) {
+			n.Filtered++
+			continue
 		}
-		defer sink.Close()
-		p, ok := sink.Sink.(intel.Previewer)
-		if !ok {
-			return fmt.Errorf("sink %s can not show what it would send", sink.ID())
+		doc, out := p.Preview(nil, &intel.Change{Seq: int64(seq + 1), Action: intel.Upsert, Indicator: ind, At: now})
+		if out.Status != intel.Delivered {
+			n.Skipped[out.Reason]++
+			continue
 		}
-		now := time.Now()
-		for n, ind := range indicators {
-			c := intel.Change{Seq: int64(n + 1), Action: intel.Upsert, Indicator: ind, At: now}
-			if r.Where != nil && !r.Where.Match(ind) {
-				counts.Filtered++
-				continue
-			}
-			doc, out := p.Preview(nil, &c)
-			if out.Status != intel.Delivered {
-				counts.Skipped[out.Reason]++
-				continue
-			}
-			counts.Documents += lines(doc)
-			if _, err := w.Write(doc); err != nil {
-				return err
-			}
+		n.Sent++
+		n.Documents += bytes.Count(doc, []byte{'\n'})
+		if _, err := w.Write(doc); err != nil {
+			return n, err
 		}
 	}
-	return nil
+	return n, nil
 }
 
-func lines(b []byte) int {
-	n := 0
-	for _, c := range b {
-		if c == '\n' {
-			n++
-		}
+// withheld says why no sink is sent an indicator, as the engine decides it;
+// empty = it is sent.
+func withheld(ind *intel.Indicator, now time.Time) intel.Reason {
+	switch {
+	case ind.Revoked:
+		return intel.ReasonRevoked
+	case !ind.ValidUntil.IsZero() && !ind.ValidUntil.After(now):
+		return intel.ReasonExpired
+	case slices.Contains(ind.IndicatorTypes, "benign"):
+		return intel.ReasonBenign
 	}
-	return n
-}
-
-// MarshalJSON writes a verdict with its time in milliseconds.
-func (v Verdict) MarshalJSON() ([]byte, error) {
-	type plain Verdict
-	return json.Marshal(struct {
-		plain
-		Milliseconds int64 `json:"milliseconds"`
-	}{plain(v), v.Took.Milliseconds()})
+	return ""
 }
