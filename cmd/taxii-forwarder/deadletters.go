@@ -142,7 +142,7 @@ func listDead(ctx context.Context, e *environment, dir string, f replica.DeadFil
 			if d.Retry {
 				tries += " (queued)"
 			}
-			fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.Time.UTC().Format("2006-01-02 15:04:05"), d.Feed, d.Sink, d.STIXID, d.Reason, tries)
+			fmt.Fprintf(tw, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", d.ID, d.Time.UTC().Format("2006-01-02 15:04:05"), cell(d.Feed), cell(d.Sink), cell(d.STIXID), cell(d.Reason), tries)
 		}
 		if len(letters) < f.Limit || (want > 0 && n >= want) {
 			break

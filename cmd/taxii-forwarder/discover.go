@@ -25,16 +25,28 @@ var discoverCommand = &command{
 has and prints it as a table. Secrets are read from the environment or a file,
 never from the command line, where every user of the machine could see them:
 
-  taxii-forwarder discover https://socdefenders.ai/api/taxii2/ --bearer-env SOCDEFENDERS_API_KEY`,
+  taxii-forwarder discover https://socdefenders.ai/api/taxii2/ --bearer-env SOCDEFENDERS_API_KEY
+
+What READ says "yes" for can be named in a feed's collections, by id, alias or title.`,
 }
 
 // found is one API root with its collections, in the form --json prints.
 type found struct {
-	Root        string             `json:"api_root"`
-	Title       string             `json:"title,omitempty"`
-	Default     bool               `json:"default,omitempty"`
-	Collections []taxii.Collection `json:"collections,omitempty"`
-	Error       string             `json:"error,omitempty"`
+	Root        string            `json:"api_root"`
+	Title       string            `json:"title,omitempty"`
+	Default     bool              `json:"default,omitempty"`
+	Collections []foundCollection `json:"collections"`
+	Error       string            `json:"error,omitempty"`
+}
+
+type foundCollection struct {
+	ID          string   `json:"id"`
+	Alias       string   `json:"alias,omitempty"`
+	Title       string   `json:"title,omitempty"`
+	Description string   `json:"description,omitempty"`
+	CanRead     bool     `json:"can_read"`
+	CanWrite    bool     `json:"can_write"`
+	MediaTypes  []string `json:"media_types,omitempty"`
 }
 
 func init() {
@@ -85,16 +97,21 @@ func init() {
 		if err != nil {
 			return err
 		}
-		title, roots, err := discover(ctx, client, f)
-		if err != nil {
+		p := newProgress(e.stderr)
+		title, roots, err := discover(ctx, client, f, p)
+		p.clear()
+		if err != nil && len(roots) == 0 {
 			return err
 		}
 		if *asJSON {
 			out := json.NewEncoder(e.stdout)
 			out.SetIndent("", "  ")
-			return out.Encode(map[string]any{"title": title, "api_roots": roots})
+			out.SetEscapeHTML(false)
+			out.Encode(map[string]any{"title": title, "api_roots": roots})
+			return err
 		}
-		return printRoots(e, title, roots)
+		printRoots(e, title, roots)
+		return err
 	}
 }
 
@@ -154,68 +171,90 @@ func secret(flag, env, file string) (setting.Secret, error) {
 	return "", nil
 }
 
-func discover(ctx context.Context, c *taxii.Client, f config.Feed) (title string, roots []found, err error) {
+// discover asks for everything. Roots are returned beside an error when all of
+// them failed; a root that fails beside others that do not is no error.
+func discover(ctx context.Context, c *taxii.Client, f config.Feed, p *progress) (title string, roots []found, err error) {
 	urls := []string{f.APIRootURL}
 	var preferred string
 	if f.APIRootURL == "" {
+		p.say("asking %s …", f.DiscoveryURL)
 		d, err := c.Discover(ctx, f.DiscoveryURL)
 		if err != nil {
 			return "", nil, err
 		}
 		title, urls, preferred = d.Title, d.APIRoots, d.Default
 	}
+	failed := 0
 	for _, u := range urls {
-		r := found{Root: u, Default: u == preferred}
-		info, err := c.APIRoot(ctx, u)
-		if err == nil {
+		p.say("asking %s …", u)
+		r := found{Root: u, Default: u == preferred, Collections: []foundCollection{}}
+		if info, err := c.APIRoot(ctx, u); err == nil {
 			r.Title = info.Title
 		}
-		cs, err := c.Collections(ctx, u)
-		if err != nil {
-			r.Error = err.Error()
-			if len(urls) == 1 {
-				return title, nil, err
+		cs, cerr := app.Collections(ctx, c, u)
+		if cerr != nil {
+			if len(urls) == 1 || ctx.Err() != nil {
+				return title, nil, cerr
 			}
+			r.Error = oneLine(cerr.Error())
+			failed++
 		}
-		r.Collections = cs
+		for _, k := range cs {
+			r.Collections = append(r.Collections, foundCollection{
+				ID: k.ID, Alias: k.Alias, Title: k.Title, Description: k.Description, CanRead: k.CanRead, CanWrite: k.CanWrite, MediaTypes: k.MediaTypes,
+			})
+		}
 		roots = append(roots, r)
+	}
+	if failed > 0 && failed == len(urls) {
+		return title, roots, fmt.Errorf("none of the %d API roots can be read with these credentials", failed)
 	}
 	return title, roots, nil
 }
 
-func printRoots(e *environment, title string, roots []found) error {
+func printRoots(e *environment, title string, roots []found) {
+	col := colour(e.stdout)
 	if title != "" {
-		fmt.Fprintln(e.stdout, title)
+		fmt.Fprintln(e.stdout, paint(col, bold, oneLine(title)))
 	}
+	collections, readable := 0, 0
 	for _, r := range roots {
-		fmt.Fprintf(e.stdout, "\nAPI root %s", r.Root)
+		fmt.Fprintf(e.stdout, "\nAPI root %s", oneLine(r.Root))
 		if r.Title != "" {
-			fmt.Fprintf(e.stdout, "  %s", r.Title)
+			fmt.Fprintf(e.stdout, "  %s", oneLine(r.Title))
 		}
 		if r.Default {
 			fmt.Fprint(e.stdout, "  (default)")
 		}
 		fmt.Fprintln(e.stdout)
 		if r.Error != "" {
-			fmt.Fprintf(e.stdout, "  can not be read: %s\n", r.Error)
+			fmt.Fprintf(e.stdout, "  %s: %s\n", paint(col, red, "can not be read"), r.Error)
 			continue
 		}
 		if len(r.Collections) == 0 {
-			fmt.Fprintln(e.stdout, "  no collections")
+			fmt.Fprintln(e.stdout, "  no collections that these credentials may see")
 			continue
 		}
 		tw := tabwriter.NewWriter(e.stdout, 2, 0, 2, ' ', 0)
 		fmt.Fprintln(tw, "  ID\tALIAS\tTITLE\tREAD\tMEDIA TYPES")
 		for _, c := range r.Collections {
-			read := "yes"
-			if !c.CanRead {
-				read = "no"
+			collections++
+			read := "no"
+			if c.CanRead {
+				read = "yes"
+				readable++
 			}
-			fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\n", c.ID, c.Alias, c.Title, read, strings.Join(c.MediaTypes, ", "))
+			fmt.Fprintf(tw, "  %s\t%s\t%s\t%s\t%s\n", cell(c.ID), cell(c.Alias), cell(c.Title), read, cell(strings.Join(c.MediaTypes, ", ")))
 		}
-		if err := tw.Flush(); err != nil {
-			return err
-		}
+		tw.Flush()
 	}
-	return nil
+	fmt.Fprintf(e.stdout, "\n%s, %s, %d readable\n", count(len(roots), "API root"), count(collections, "collection"), readable)
+}
+
+// cell is text for a table, never empty, so that columns can be told apart.
+func cell(s string) string {
+	if s = oneLine(s); s == "" {
+		return "-"
+	}
+	return s
 }

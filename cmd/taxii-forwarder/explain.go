@@ -33,38 +33,62 @@ func init() {
 		if len(operands) != 1 {
 			return usagef("want one pattern (in quotes), or - to read patterns from standard input")
 		}
-		w := bufio.NewWriter(e.stdout)
-		defer w.Flush()
-		out := json.NewEncoder(w)
-		out.SetEscapeHTML(false)
 		if operands[0] != "-" {
+			out := json.NewEncoder(e.stdout)
+			out.SetEscapeHTML(false)
 			return out.Encode(stix.Explain(operands[0]))
 		}
-		in := bufio.NewReaderSize(e.stdin, 1<<20)
-		for n := 1; ; n++ {
-			line, rerr := in.ReadString('\n')
-			line = strings.TrimRight(line, "\r\n")
-			if line != "" {
-				if *jsonInput {
-					var s string
-					if err := json.Unmarshal([]byte(line), &s); err != nil {
-						return fmt.Errorf("line %d of standard input is not a JSON string: %w", n, err)
-					}
-					line = s
+		// A read from a terminal can not be called off: the program then ends
+		// without it.
+		done := make(chan error, 1)
+		go func() { done <- explainLines(ctx, e, *jsonInput) }()
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// explainLines explains each line of standard input.
+func explainLines(ctx context.Context, e *environment, jsonInput bool) (err error) {
+	w := bufio.NewWriter(e.stdout)
+	defer func() {
+		if ferr := w.Flush(); err == nil {
+			err = ferr
+		}
+	}()
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	in := bufio.NewReaderSize(e.stdin, 1<<20)
+	for n := 1; ctx.Err() == nil; n++ {
+		line, rerr := in.ReadString('\n')
+		line = strings.TrimRight(line, "\r\n")
+		if line != "" {
+			if jsonInput {
+				var s string
+				if err := json.Unmarshal([]byte(line), &s); err != nil {
+					return fmt.Errorf("line %d of standard input is not a JSON string: %w", n, err)
 				}
-				if err := out.Encode(stix.Explain(line)); err != nil {
+				line = s
+			}
+			if err := out.Encode(stix.Explain(line)); err != nil {
+				return err
+			}
+			if in.Buffered() == 0 {
+				// Whoever types, or feeds a pipe line by line, waits for this one.
+				if err := w.Flush(); err != nil {
 					return err
 				}
 			}
-			if rerr == io.EOF {
-				return nil
-			}
-			if rerr != nil {
-				return fmt.Errorf("read standard input: %w", rerr)
-			}
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+		}
+		if rerr == io.EOF {
+			return nil
+		}
+		if rerr != nil {
+			return fmt.Errorf("read standard input: %w", rerr)
 		}
 	}
+	return ctx.Err()
 }

@@ -259,6 +259,16 @@ func (p *program) kill() {
 	<-p.done
 }
 
+// tail returns the end of the log of a program that has ended.
+func (p *program) tail() string {
+	const most = 6000
+	log := p.log.String()
+	if len(log) > most {
+		log = "…" + log[len(log)-most:]
+	}
+	return log
+}
+
 // until waits for ok while the program runs.
 func (p *program) until(what string, ok func() bool) {
 	p.t.Helper()
@@ -267,10 +277,10 @@ func (p *program) until(what string, ok func() bool) {
 		select {
 		case <-time.After(5 * time.Millisecond):
 		case <-p.done:
-			p.t.Fatalf("the program ended before %s:\n%s", what, p.log.String())
+			p.t.Fatalf("the program ended before %s:\n%s", what, p.tail())
 		case <-deadline:
 			p.kill()
-			p.t.Fatalf("still not: %s\n%s", what, p.log.String())
+			p.t.Fatalf("still not: %s\n%s", what, p.tail())
 		}
 	}
 }

@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -13,11 +15,15 @@ import (
 // output is standard output. It remembers the first error, so that a command
 // whose result did not arrive, on a full disk say, does not end as if it had.
 type output struct {
-	w   io.Writer
+	w io.Writer
+
+	mu  sync.Mutex
 	err error
 }
 
 func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.err != nil {
 		return 0, o.err
 	}
@@ -28,6 +34,8 @@ func (o *output) Write(p []byte) (int, error) {
 
 // check returns err, or else why standard output could not be written.
 func (o *output) check(err error) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.err == nil {
 		return err
 	}
@@ -66,9 +74,10 @@ func paint(on bool, code, text string) string {
 
 // Colours of [paint].
 const (
-	red   = "31"
-	green = "32"
-	bold  = "1"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+	bold   = "1"
 )
 
 // progress is a line on a terminal that says what is being waited for. On
@@ -125,6 +134,32 @@ func oneLine(s string) string {
 		}
 	}
 	return strings.Join(lines, "; ")
+}
+
+// hang breaks text into lines of width columns, of which all but the first are
+// indented; where there is no room for that, and with width 0, it stays one line.
+func hang(text string, indent, width int) string {
+	room := width - indent
+	if room < 30 {
+		return text
+	}
+	var b strings.Builder
+	col := 0
+	for word := range strings.FieldsSeq(text) {
+		n := utf8.RuneCountInString(word)
+		switch {
+		case col == 0:
+		case col+1+n > room:
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			col = 0
+		default:
+			b.WriteByte(' ')
+			col++
+		}
+		b.WriteString(word)
+		col += n
+	}
+	return b.String()
 }
 
 // count writes a number with its noun.

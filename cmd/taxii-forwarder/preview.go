@@ -4,7 +4,11 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"sort"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -14,8 +18,10 @@ import (
 var previewCommand = &command{
 	name: "preview", args: "--config FILE [--feed NAME] [--sink NAME] [--limit N]", short: "show what would be sent, as the sink would get it",
 	long: `Reads the first indicators of the feeds and prints what their sinks would be sent,
-one JSON document a line. It sends nothing to a sink and stores nothing. What is
-filtered or can not be held by a sink is counted on standard error.`,
+one JSON document a line. It sends nothing to a sink and stores nothing. Standard
+error gets a table of what each sink would be sent, what the route's where keeps
+back, and what is not sent and why: revoked, expired, benign, or nothing that the
+sink can hold.`,
 }
 
 func init() {
@@ -40,31 +46,37 @@ func init() {
 		if err != nil {
 			return err
 		}
-		var progress func(string, int)
-		if _, ok := terminal(e.stderr); ok {
-			progress = func(feed string, n int) { fmt.Fprintf(e.stderr, "\rreading %s: %d indicators", feed, n) }
-		}
+		p := newProgress(e.stderr)
+		p.say("asking the feeds …")
 		v, _, _ := build()
 		w := bufio.NewWriter(e.stdout)
-		counts, err := app.Preview(ctx, cfg, o, w, hclog.NewNullLogger(), v, progress)
-		if progress != nil {
-			fmt.Fprint(e.stderr, "\r\x1b[K")
-		}
+		counts, err := app.Preview(ctx, cfg, o, w, hclog.NewNullLogger(), v, func(feed string, n int) {
+			p.say("reading %s: %s", feed, count(n, "indicator"))
+		})
+		p.clear()
 		if ferr := w.Flush(); err == nil {
 			err = ferr
 		}
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(e.stderr, "%d indicators read: %d documents would be sent, %d filtered out\n", counts.Indicators, counts.Documents, counts.Filtered)
-		var reasons []string
-		for r := range counts.Skipped {
-			reasons = append(reasons, r)
-		}
-		sort.Strings(reasons)
-		for _, r := range reasons {
-			fmt.Fprintf(e.stderr, "%d not sent: %s\n", counts.Skipped[r], r)
-		}
-		return nil
+		return printPreview(e.stderr, counts)
 	}
+}
+
+// printPreview writes a row for each route.
+func printPreview(w io.Writer, c app.PreviewCounts) error {
+	for _, text := range c.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", oneLine(text))
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "FEED\tSINK\tREAD\tWOULD BE SENT\tDOCUMENTS\tFILTERED OUT\tNOT SENT")
+	for _, r := range c.Routes {
+		var skipped []string
+		for _, reason := range slices.Sorted(maps.Keys(r.Skipped)) {
+			skipped = append(skipped, fmt.Sprintf("%s %d", reason, r.Skipped[reason]))
+		}
+		fmt.Fprintf(tw, "%s\t%s\t%d\t%d\t%d\t%d\t%s\n", r.Feed, r.Sink, r.Indicators, r.Sent, r.Documents, r.Filtered, cell(strings.Join(skipped, ", ")))
+	}
+	return tw.Flush()
 }

@@ -12,11 +12,12 @@ var runCommand = &command{
 	long: `Polls every collection of every feed, keeps the replica and delivers its changes,
 until it is interrupted. Requests under way are finished first, for at most 15
 seconds. SIGHUP (or 'taxii-forwarder reload') makes it read its configuration
-again. The log goes to standard error.`,
+again. The log goes to standard error. Told to stop by SIGINT or SIGTERM, it ends
+with status 0; a second signal ends it at once.`,
 }
 
 func init() {
-	runCommand.run = func(_ context.Context, e *environment, args []string) error {
+	runCommand.run = func(ctx context.Context, e *environment, args []string) error {
 		fs := runCommand.flags()
 		path := configFlag(fs)
 		operands, err := runCommand.parse(e, fs, args)
@@ -27,6 +28,6 @@ func init() {
 			return err
 		}
 		v, c, _ := build()
-		return explainError(e, svc.Run(app.Options{ConfigPath: *path, Version: v, Commit: c}, e.stderr))
+		return explainError(e, svc.Run(ctx, app.Options{ConfigPath: *path, Version: v, Commit: c}, e.stderr))
 	}
 }

@@ -58,7 +58,7 @@ const (
 	readerCache    = 4 << 10
 	readers        = 4
 	checkpointSize = 8192
-	pageSize       = 4096
+	pageSize       = 8192
 	busyMillis     = 5000
 )
 

@@ -53,6 +53,7 @@ func readStatus(resp *http.Response) *statusError {
 	var data []byte
 	if body, err := bodyOf(resp); err == nil {
 		data, _ = transport.ReadLimited(body, 64<<10) // what there is will do
+		data = transport.Redact(resp, data)
 	}
 	if text := errorText(data); text != "" {
 		data = []byte(text)

@@ -25,9 +25,10 @@ type probe struct {
 	held   *page
 }
 
-// probeLimit is enough for the common case: the object before the boundary
-// and the one behind it.
-const probeLimit = 2
+// probeLimit is enough for the common case: the few objects that share the date
+// before the boundary, and one behind it. Where it is not, a whole page is asked
+// for, which on a server without large ties would be every page twice.
+const probeLimit = 16
 
 // doubtful decides whether the boundary that p came across must be looked at,
 // and sets up the probe.

@@ -153,7 +153,8 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		return nil, c.failure(req, err)
 	}
 
-	ctx, cancel := context.WithCancelCause(req.Context())
+	var given credentials
+	ctx, cancel := context.WithCancelCause(context.WithValue(req.Context(), credentialsKey{}, &given))
 	quiet := newSilence(c.timeout, cancel)
 	out := req.Clone(ctx)
 	quiet.watchUpload(out)
@@ -164,7 +165,9 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 		out.Header.Set("User-Agent", c.options.UserAgent)
 	}
 	if c.options.Authorize != nil {
+		before := out.Header.Clone()
 		c.options.Authorize(out)
+		given.note(before, out.Header)
 	}
 	if jar := c.options.CookieJar; jar != nil {
 		for _, cookie := range jar.Cookies(out.URL) {

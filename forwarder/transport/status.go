@@ -60,14 +60,15 @@ func boundWait(d float64) time.Duration {
 }
 
 // StatusFailure builds the failure for an answer that is no success, from its
-// status, headers and the beginning of its body.
+// status, headers and the beginning of its body, without the credentials that
+// the body may repeat.
 func StatusFailure(resp *http.Response, body []byte) *intel.Failure {
 	what := "unknown request"
 	if resp.Request != nil {
 		what = describe(resp.Request)
 	}
 	text := what + ": " + statusText(resp.StatusCode)
-	if s := Snippet(body); s != "" {
+	if s := Snippet(Redact(resp, body)); s != "" {
 		text += ": " + s
 	}
 	f := &intel.Failure{Kind: kindOf(resp.StatusCode), Err: fmt.Errorf("%s", text)}

@@ -9,20 +9,17 @@
 package control
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"taxii-forwarder/forwarder/replica"
@@ -67,7 +64,7 @@ func Serve(dir string, h Handler) (*Server, error) {
 		return nil, err
 	}
 	s.http = &http.Server{
-		Handler:           authorized(e.Token, routes(h)),
+		Handler:           proven(e.Token, authorized(e.Token, routes(h))),
 		ReadHeaderTimeout: 5 * time.Second,
 		IdleTimeout:       30 * time.Second,
 	}
@@ -194,101 +191,4 @@ func reply(w http.ResponseWriter, code int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(v)
-}
-
-// ErrNotRunning means that no forwarder runs on a state directory.
-var ErrNotRunning = errors.New("no forwarder is running on this state directory")
-
-// Client talks to the forwarder that runs on one state directory.
-type Client struct {
-	endpoint
-	http *http.Client
-}
-
-// Dial finds the forwarder that runs on the state in dir; the error is (or
-// wraps) [ErrNotRunning] when there is none.
-func Dial(ctx context.Context, dir string) (*Client, error) {
-	path := filepath.Join(dir, fileName)
-	b, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, ErrNotRunning
-	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("read %s: permission denied; run this as the service's account or as an administrator", path)
-	case err != nil:
-		return nil, err
-	}
-	c := &Client{http: &http.Client{Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}}
-	if err := json.Unmarshal(b, &c.endpoint); err != nil || !strings.HasPrefix(c.Address, "127.0.0.1:") {
-		return nil, fmt.Errorf("%s is not what a forwarder writes; remove it and restart the service", path)
-	}
-	conn, err := (&net.Dialer{Timeout: 2 * time.Second}).DialContext(ctx, "tcp", c.Address)
-	if err != nil {
-		return nil, ErrNotRunning // left behind by one that was killed
-	}
-	conn.Close()
-	return c, nil
-}
-
-// Status asks for the status.
-func (c *Client) Status(ctx context.Context) (status.Status, error) {
-	var s status.Status
-	return s, c.do(ctx, http.MethodGet, "/status", nil, &s)
-}
-
-// Reload makes the forwarder read its configuration again.
-func (c *Client) Reload(ctx context.Context) error {
-	_, err := c.post(ctx, "/reload", nil)
-	return err
-}
-
-// Replay makes the forwarder send anew what it sent before; it returns the
-// number of routes concerned.
-func (c *Client) Replay(ctx context.Context, sink, feed string, since time.Time) (int, error) {
-	return c.post(ctx, "/replay", replayRequest{Sink: sink, Feed: feed, Since: since})
-}
-
-// RetryDead queues dead letters for another attempt.
-func (c *Client) RetryDead(ctx context.Context, f replica.DeadFilter) (int, error) {
-	return c.post(ctx, "/dead-letters/retry", f)
-}
-
-// DropDead deletes dead letters.
-func (c *Client) DropDead(ctx context.Context, f replica.DeadFilter) (int, error) {
-	return c.post(ctx, "/dead-letters/drop", f)
-}
-
-func (c *Client) post(ctx context.Context, path string, body any) (int, error) {
-	var a answer
-	err := c.do(ctx, http.MethodPost, path, body, &a)
-	if a.Error != "" {
-		err = errors.New(a.Error)
-	}
-	return a.Count, err
-}
-
-func (c *Client) do(ctx context.Context, method, path string, body, into any) error {
-	var b bytes.Buffer
-	if body != nil {
-		if err := json.NewEncoder(&b).Encode(body); err != nil {
-			return err
-		}
-	}
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+c.Address+path, &b)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+c.Token)
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fmt.Errorf("ask the running forwarder (process %d): %w", c.PID, err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode == http.StatusUnauthorized {
-		return ErrNotRunning // another program has the port by now
-	}
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(into); err != nil {
-		return fmt.Errorf("the running forwarder's answer to %s: %w", path, err)
-	}
-	return nil
 }

@@ -33,7 +33,7 @@ func TestChanges(t *testing.T) {
 	for n := range 9 {
 		r.serve(r.main, time.Now().Add(-time.Minute), first[n+1].raw())
 	}
-	r.configure(layout{where: "indicator.confidence == null || indicator.confidence >= 50"})
+	r.configure(layout{poll: "100ms", where: "indicator.confidence == null || indicator.confidence >= 50"})
 	r.start()
 	r.settle()
 	r.checkHeld(expect(r.truth.inForce(t, time.Now())))

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"path/filepath"
+	"strings"
 
 	"taxii-forwarder/forwarder/intel"
 	"taxii-forwarder/forwarder/replica"
@@ -151,18 +153,28 @@ func (r *rig) checkHeld(want map[string]expectation) {
 
 // traffic is how much was ever sent to the destinations.
 type traffic struct {
-	splunk, sentinel, elastic, lines int
+	splunk, sentinel, elastic int // requests with something to hold or to withdraw
+	lines                     int // of the archive
+	others                    int // requests about anything else: acknowledgments, templates
 }
 
 func (r *rig) traffic() traffic {
 	r.Helper()
-	return traffic{r.splunk.Requests("event"), r.sentinel.Requests(), r.elastic.Stats().Bulks, len(r.lines())}
+	t := traffic{splunk: r.splunk.Requests("event"), sentinel: r.sentinel.Requests(), elastic: r.elastic.Stats().Bulks, lines: len(r.lines())}
+	t.others = r.splunk.Requests("ack") + r.splunk.Requests("health")
+	for _, q := range r.elastic.Requests() {
+		// The refresh keeps its own time.
+		if !strings.HasSuffix(q, "/_bulk") && !strings.HasSuffix(q, "/_update_by_query") {
+			t.others++
+		}
+	}
+	return t
 }
 
 // deadLetters reads them from the state of the stopped forwarder.
 func (r *rig) deadLetters() []replica.DeadLetter {
 	r.Helper()
-	store, err := replica.Open(r.Context(), replica.Options{Dir: r.dir + "/state", ReadOnly: true})
+	store, err := replica.Open(r.Context(), replica.Options{Dir: filepath.Join(r.dir, "state"), ReadOnly: true})
 	if err != nil {
 		r.Fatal(err)
 	}

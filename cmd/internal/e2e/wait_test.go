@@ -14,7 +14,7 @@ import (
 
 // patience is how long anything may take. It is there for slow machines: what
 // is waited for is mostly there within a second.
-const patience = 45 * time.Second
+const patience = 2 * time.Minute
 
 // until waits until the status satisfies done.
 func (r *rig) until(what string, done func(status.Status) bool) status.Status {

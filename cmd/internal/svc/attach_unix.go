@@ -5,6 +5,7 @@ package svc
 import (
 	"net"
 	"os"
+	"os/signal"
 	"syscall"
 
 	"github.com/kardianos/service"
@@ -12,10 +13,12 @@ import (
 	"taxii-forwarder/cmd/internal/app"
 )
 
-var (
-	reloadSignals = []os.Signal{syscall.SIGHUP}
-	stopSignals   = []os.Signal{os.Interrupt, syscall.SIGTERM}
-)
+var reloadSignals = []os.Signal{syscall.SIGHUP}
+
+// surviveReaders keeps the program alive when whoever reads its log, or a file
+// sink's standard output, goes away: by default a write to a closed pipe as
+// standard output or error ends a Go program (os/signal, "SIGPIPE").
+func surviveReaders() { signal.Ignore(syscall.SIGPIPE) }
 
 // attach makes the program tell systemd of its stages (sd_notify(3)), where
 // systemd wants to know.

@@ -7,10 +7,10 @@ import (
 	"github.com/kardianos/service"
 )
 
-var (
-	reloadSignals []os.Signal
-	stopSignals   = []os.Signal{os.Interrupt}
-)
+var reloadSignals []os.Signal
+
+// surviveReaders does nothing: Windows has no signal for a closed pipe.
+func surviveReaders() {}
 
 // attach sends warnings and errors to the event log when Windows runs the
 // program as a service.

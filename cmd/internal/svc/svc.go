@@ -30,6 +30,7 @@ const (
 
 // program is what the service manager starts and stops.
 type program struct {
+	ctx     context.Context // ends when a signal asks to stop
 	options app.Options
 	hup     <-chan os.Signal
 
@@ -43,10 +44,14 @@ type program struct {
 // configuration is read here and not before, so that the manager hears what is
 // wrong with it.
 func (p *program) Start(service.Service) error {
-	ctx, stop := context.WithCancel(context.Background())
+	// A signal to stop may come while the state is still being opened.
+	ctx, stop := context.WithCancel(p.ctx)
 	a, err := app.Start(ctx, p.options)
 	if err != nil {
 		stop()
+		if p.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+			return nil // told to stop before it had started: that is no failure
+		}
 		return err
 	}
 	p.mu.Lock()
@@ -84,16 +89,22 @@ func (p *program) Stop(service.Service) error {
 // Shutdown is called when Windows shuts down.
 func (p *program) Shutdown(s service.Service) error { return p.Stop(s) }
 
-// Run runs the forwarder until the service manager, or a signal, stops it.
-func Run(o app.Options, stderr io.Writer) error {
+// Run runs the forwarder until the service manager stops it, or ctx ends, which
+// the caller sees to when a signal arrives.
+func Run(ctx context.Context, o app.Options, stderr io.Writer) error {
 	o.LogOutput = stderr
+	surviveReaders()
 	hup := make(chan os.Signal, 1)
 	if len(reloadSignals) > 0 {
 		signal.Notify(hup, reloadSignals...)
 		defer signal.Stop(hup)
 	}
-	p := &program{options: o, hup: hup}
-	s, err := service.New(p, &service.Config{Name: DefaultName, Description: description})
+	p := &program{ctx: ctx, options: o, hup: hup}
+	s, err := service.New(p, &service.Config{
+		Name: DefaultName, Description: description,
+		// The package's own waiting misses a signal that came during the start.
+		Option: service.KeyValue{"RunWait": func() { <-ctx.Done() }},
+	})
 	if err != nil {
 		if !errors.Is(err, service.ErrNoServiceSystemDetected) {
 			return fmt.Errorf("service manager: %w", err)
@@ -111,8 +122,6 @@ func (p *program) foreground() error {
 	if err := p.Start(nil); err != nil {
 		return err
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals...)
-	defer stop()
-	<-ctx.Done()
+	<-p.ctx.Done()
 	return p.Stop(nil)
 }
