@@ -53,6 +53,19 @@ func (h *health) ok(log hclog.Logger, what string, now time.Time) {
 	h.lastAttempt, h.lastSuccess = now, now
 }
 
+// idle records that there is nothing left to attempt: what failed has been
+// settled in another way.
+func (h *health) idle(log hclog.Logger, what string, now time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failure == nil {
+		return
+	}
+	log.Info(what+" has nothing left to do", "failed_for", now.Sub(h.since).Round(time.Second).String())
+	h.failure, h.text = nil, ""
+	h.since, h.retryAt = time.Time{}, time.Time{}
+}
+
 // state returns the health in the status's words.
 func (h *health) state() (status.State, status.Failure, time.Time, time.Time) {
 	h.mu.Lock()

@@ -41,9 +41,8 @@ func TestKill(t *testing.T) {
 	server := taxiitest.New(taxiitest.Options{PageCap: 500, Prerender: true})
 	defer server.Close()
 	col := server.AddCollection(taxiitest.Info{ID: "0b0e0de0-0000-4000-8000-000000000001", Title: "back-fill"})
-	added := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for n := range indicators {
-		col.Add(added.Add(time.Duration(n/7)*time.Millisecond), killIndicator(n)) // seven share a date added
+		col.Add(killAdded(n), killIndicator(n))
 	}
 	splunk := splunktest.NewServer(splunktest.Options{})
 	defer splunk.Close()
@@ -185,6 +184,11 @@ func inFlight(t *testing.T, path string) map[string]int {
 	return out
 }
 
+// killAdded is when an indicator came to the server; seven share a date.
+func killAdded(n int) time.Time {
+	return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(n/7) * time.Millisecond)
+}
+
 // killIndicator has one observable, so that documents and indicators count
 // alike in every sink.
 func killIndicator(n int) []byte {
@@ -236,13 +240,22 @@ type program struct {
 
 func startProgram(t *testing.T, config string) *program {
 	t.Helper()
+	return startCommand(t, func(self []string) *exec.Cmd { return exec.Command(self[0], self[1:]...) }, "run", "--config", config)
+}
+
+// startCommand starts the program in a way of its own: wrap makes the command
+// out of the program and its arguments.
+func startCommand(t *testing.T, wrap func(self []string) *exec.Cmd, args ...string) *program {
+	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, cmd: exec.Command(exe, "run", "--config", config), done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), asProgram+"=1")
-	p.cmd.Stderr = &p.log
+	p := &program{t: t, cmd: wrap(append([]string{exe}, args...)), done: make(chan struct{})}
+	p.cmd.Env = append(os.Environ(), asProgram+"=1", "NO_COLOR=1")
+	if p.cmd.Stderr == nil {
+		p.cmd.Stderr = &p.log
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

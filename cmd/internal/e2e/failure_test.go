@@ -224,11 +224,13 @@ func TestBrokenPage(t *testing.T) {
 			r.taxii.Inject(fault)
 			r.configure(layout{feed: "page_size = 20"})
 			r.start()
-			s := r.until("the failure", func(s status.Status) bool { return len(s.Feeds) == 1 && s.Feeds[0].State == status.StateFailing })
-			if s.Feeds[0].Error == "" || s.Feeds[0].Current < 60 || s.Feeds[0].Current > 209 {
-				t.Errorf("failing with %q, %d indicators known; want those of the first pages", s.Feeds[0].Error, s.Feeds[0].Current)
+			failing := func(s status.Status) bool { return len(s.Feeds) == 1 && s.Feeds[0].State == status.StateFailing }
+			if f := r.until("the failure", failing).Feeds[0]; f.Error == "" || f.FailureKind == "" || f.RetryAt.IsZero() {
+				t.Errorf("the status says %+v", f.Failure)
 			}
-			r.delivered()
+			if n := r.delivered().Feeds[0].Current; n < 60 || n > 209 {
+				t.Errorf("%d indicators are known while the feed fails, want those of the first pages", n)
+			}
 			if n := len(r.holds(fileSink)); n < 60 {
 				t.Errorf("%d indicators are delivered while the feed fails, want those of the first pages", n)
 			}
