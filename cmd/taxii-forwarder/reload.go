@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"taxii-forwarder/cmd/internal/control"
@@ -38,6 +39,10 @@ func init() {
 		}
 		// The forwarder judges, as it has the secrets; this program may not.
 		if err := c.Reload(ctx); err != nil {
+			var r *control.Refusal
+			if errors.As(err, &r) {
+				fmt.Fprint(e.stderr, r.Details())
+			}
 			return err
 		}
 		fmt.Fprintln(e.stdout, "configuration reloaded")

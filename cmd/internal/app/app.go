@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -67,8 +68,8 @@ type App struct {
 	stopped   bool
 }
 
-// ConfigError is returned for a configuration with errors; its text is the
-// whole report.
+// ConfigError is returned for a configuration with errors; its text sums them
+// up.
 type ConfigError struct {
 	Path   string
 	Report *config.Report
@@ -76,6 +77,13 @@ type ConfigError struct {
 
 func (e *ConfigError) Error() string {
 	return fmt.Sprintf("%s: %s", e.Path, e.Report.Summary())
+}
+
+// Details returns the whole report.
+func (e *ConfigError) Details() string {
+	var b strings.Builder
+	e.Report.WriteTo(&b, false, 0)
+	return b.String()
 }
 
 // Start loads the configuration, opens the state and starts everything. An

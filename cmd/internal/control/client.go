@@ -86,11 +86,19 @@ func (c *Client) DropDead(ctx context.Context, f replica.DeadFilter) (int, error
 	return c.post(ctx, "/dead-letters/drop", f)
 }
 
+// Refusal is the running forwarder's error.
+type Refusal struct{ text, details string }
+
+func (r *Refusal) Error() string { return r.text }
+
+// Details returns what else is to be said, in lines of its own; may be empty.
+func (r *Refusal) Details() string { return r.details }
+
 func (c *Client) post(ctx context.Context, path string, body any) (int, error) {
 	var a answer
 	err := c.do(ctx, http.MethodPost, path, body, &a)
 	if a.Error != "" {
-		err = errors.New(a.Error)
+		err = &Refusal{text: a.Error, details: a.Details}
 	}
 	return a.Count, err
 }

@@ -129,9 +129,13 @@ type replayRequest struct {
 
 // answer is the body of every answer but the status.
 type answer struct {
-	Count int    `json:"count"`
-	Error string `json:"error,omitempty"`
+	Count   int    `json:"count"`
+	Error   string `json:"error,omitempty"`
+	Details string `json:"details,omitempty"`
 }
+
+// detailed is an error that has more to say than fits into one line.
+type detailed interface{ Details() string }
 
 func routes(h Handler) http.Handler {
 	mux := http.NewServeMux()
@@ -181,7 +185,12 @@ func read(w http.ResponseWriter, r *http.Request, v any) bool {
 
 func finish(w http.ResponseWriter, n int, err error) {
 	if err != nil {
-		reply(w, http.StatusConflict, answer{Count: n, Error: err.Error()})
+		a := answer{Count: n, Error: err.Error()}
+		var d detailed
+		if errors.As(err, &d) {
+			a.Details = d.Details()
+		}
+		reply(w, http.StatusConflict, a)
 		return
 	}
 	reply(w, http.StatusOK, answer{Count: n})
