@@ -42,7 +42,7 @@ func proof(token, nonce string) string {
 
 // proofTimeout is how long a forwarder may take to prove that it is one. It
 // does so without looking at its state, so that a busy one answers as well.
-const proofTimeout = 5 * time.Second
+var proofTimeout = 5 * time.Second
 
 // prove makes sure that it is the forwarder that answers.
 func (c *Client) prove(ctx context.Context) error {

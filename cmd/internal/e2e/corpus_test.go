@@ -50,7 +50,7 @@ func TestCampaigns(t *testing.T) {
 		t.Fatalf("elasticsearch should skip %v, not %v", want[elasticSink].skipped, pinned)
 	}
 
-	r.configure(layout{poll: "1s", feed: "page_size = 500"})
+	r.configure(layout{poll: time.Second, feed: "page_size = 500"})
 	r.start()
 	r.settle()
 	r.checkHeld(want)

@@ -118,7 +118,7 @@ func TestReloadChangesRoutes(t *testing.T) {
 	asked := 0
 	reload := func(l layout) {
 		t.Helper()
-		l.poll = "1h"
+		l.poll = time.Hour
 		r.configure(l)
 		if err := r.app.Reload(t.Context()); err != nil {
 			t.Fatal(err)
@@ -138,7 +138,7 @@ func TestReloadChangesRoutes(t *testing.T) {
 		return want
 	}
 
-	r.configure(layout{poll: "1h", sinks: []string{fileSink, splunkSink}})
+	r.configure(layout{poll: time.Hour, sinks: []string{fileSink, splunkSink}})
 	r.start()
 	r.until("the first poll", func(s status.Status) bool { return len(s.Feeds) == 1 && !s.Feeds[0].LastSuccess.IsZero() })
 	asked = r.taxii.ObjectRequests()

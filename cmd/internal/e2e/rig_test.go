@@ -119,7 +119,7 @@ func (r *rig) write(name, text string) {
 
 // layout says what a test's configuration differs in from any other's.
 type layout struct {
-	poll  string   // poll_interval; "" = 250ms
+	poll  time.Duration // poll_interval; 0 = 250 ms
 	feed  string   // further lines of the feed block
 	sinks []string // nil = every sink
 	where string   // of the route to all sinks; "" = no route block
@@ -143,7 +143,7 @@ feed "research" {
   poll_interval = %q
   %s
 }
-`, in("state"), r.taxii.URL(), in("taxii-token"), cmp.Or(l.poll, "250ms"), l.feed)
+`, in("state"), r.taxii.URL(), in("taxii-token"), fmt.Sprintf("%dms", slowness*cmp.Or(l.poll, 250*time.Millisecond).Milliseconds()), l.feed)
 	if l.sinks == nil {
 		l.sinks = everySink
 	}

@@ -14,7 +14,7 @@ import (
 
 // patience is how long anything may take. It is there for slow machines: what
 // is waited for is mostly there within a second.
-const patience = 2 * time.Minute
+const patience = 3 * time.Minute
 
 // until waits until the status satisfies done.
 func (r *rig) until(what string, done func(status.Status) bool) status.Status {
@@ -29,7 +29,7 @@ func (r *rig) until(what string, done func(status.Status) bool) status.Status {
 			b, _ := json.MarshalIndent(s, "", "  ")
 			r.Fatalf("%s: not within %s; the status is\n%s", what, patience, b)
 		}
-		<-time.After(15 * time.Millisecond)
+		<-time.After(slowness * 20 * time.Millisecond)
 	}
 }
 

@@ -19,17 +19,17 @@ const (
 	pageSize   = 250
 )
 
-// An account is what a client logs in with.
+// An account is what a client logs in with. medallion knows no roles.
 type account struct {
-	Username string   `json:"username"`
-	Password string   `json:"password"`
-	Admin    bool     `json:"admin"`
-	Reads    []string `json:"reads"` // titles of collections
+	Username string `json:"username"`
+	Password string `json:"password"`
+	Admin    bool   `json:"admin"`
 }
 
 var (
-	reader = account{Username: "reader", Password: "may read: it's \"open\"", Reads: []string{"Large", "Small", "Whole seconds"}}
+	reader = account{Username: "reader", Password: `may read: it's "open"`, Admin: true}
 	writer = account{Username: "writer", Password: "may write", Admin: true}
+	guest  = account{Username: "guest", Password: "may enter"}
 )
 
 // stixObject is a STIX object to be.

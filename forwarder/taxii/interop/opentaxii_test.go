@@ -43,14 +43,13 @@ func startOpenTAXII(t *testing.T) target {
 					{Title: "Large", Alias: "large", Objects: largeFeed()},
 					{Title: "Small", Objects: smallFeed()},
 					{Title: "Whole seconds", Objects: wholeFeed()},
-					{Title: "Closed", Objects: feed(spaceClosed, 3, epoch, time.Second, 1)},
 				}},
 				{Title: "Open", Public: true, Collections: []collection{
 					{Title: "Public", Public: true, Objects: feed(spaceOther, 10, epoch, time.Second, 1)},
 					{Title: "Members only", Objects: feed(spaceOdd, 10, epoch, time.Second, 1)},
 				}},
 			},
-			"accounts": []account{reader, writer},
+			"accounts": []account{reader, writer, guest},
 		},
 	})
 	return target{server: s, root: s.origin + "/taxii2/" + s.ids["Threats"] + "/", large: s.ids["Large"], small: s.ids["Small"]}
@@ -96,17 +95,23 @@ func (s target) openDiscovery(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s read:%t write:%t", k.ID, k.Alias, k.Title, k.CanRead, k.CanWrite))
 	}
 	want := []string{
-		s.ids["Closed"] + "  Closed read:false write:false", s.large + " large Large read:true write:false",
-		s.small + "  Small read:true write:false", s.ids["Whole seconds"] + "  Whole seconds read:true write:false",
+		s.large + " large Large read:true write:true", s.small + "  Small read:true write:true",
+		s.ids["Whole seconds"] + "  Whole seconds read:true write:true",
 	}
 	if fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("collections %q, want %q", got, want)
 	}
-	if picked, problems := taxii.Select(all, []string{"*"}); len(picked) != 3 || len(problems) != 0 {
-		t.Errorf("picked %v, problems %q", picked, problems)
+
+	// Who may enter sees what there is, but not into it: that is said not to be there.
+	c = client(t, s.server, &guest)
+	if all, err = c.Collections(t.Context(), s.root); err != nil {
+		t.Fatal(err)
 	}
-	// What may not be read is said not to be there.
-	_, err = follow(c, s.root, s.ids["Closed"]).poll(t)
+	picked, problems := taxii.Select(all, []string{"*"})
+	if len(all) != 3 || len(picked) != 0 || len(problems) != 1 {
+		t.Errorf("of %+v, picked %+v, problems %q", all, picked, problems)
+	}
+	_, err = follow(c, s.root, s.small).poll(t)
 	isFailure(t, err, intel.FailNotFound)
 }
 

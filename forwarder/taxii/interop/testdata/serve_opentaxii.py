@@ -48,10 +48,10 @@ with open(config_path, "w", encoding="utf-8") as f:
     yaml.safe_dump(CONFIG, f)
 
 from opentaxii.config import ServerConfig  # noqa: E402
-from opentaxii.entities import Account  # noqa: E402
 from opentaxii.middleware import create_app  # noqa: E402
 from opentaxii.persistence.sqldb import taxii2models as models  # noqa: E402
 from opentaxii.server import TAXIIServer  # noqa: E402
+from opentaxii.utils import configure_logging  # noqa: E402
 from werkzeug.serving import make_server  # noqa: E402
 
 
@@ -88,15 +88,12 @@ def fill(server, content):
             # of their own, which only a row can be given.
             api.db.session.add_all(row(kept.id, e) for e in col["objects"] or [])
             api.db.session.commit()
+    # Its own accounts can not be given single collections of TAXII 2: what
+    # permission they can hold, "read", is not what is looked for, a list with it.
     for account in content["accounts"]:
         server.auth.api.create_account(
-            account["username"], account["password"], is_admin=account.get("admin", False)
+            account["username"], account["password"], is_admin=account["admin"]
         )
-        may = {ids[title]: ["read"] for title in account.get("reads") or []}
-        if may:
-            server.auth.api.update_account(
-                Account(id=None, username=account["username"], permissions=may)
-            )
     return ids
 
 
@@ -114,8 +111,10 @@ def row(collection_id, entry):
 
 
 def main():
+    config = ServerConfig(optional_env_var="", extra_configs=[config_path])
+    configure_logging(config["logging"])  # to standard error
     logging.getLogger("werkzeug").setLevel(logging.INFO)
-    server = TAXIIServer(ServerConfig(optional_env_var="", extra_configs=[config_path]))
+    server = TAXIIServer(config)
     app = create_app(server)
     with open(os.path.join(folder, "content.json"), encoding="utf-8") as f:
         content = json.load(f)
