@@ -23,7 +23,8 @@ const stixMediaType = "application/stix+json"
 
 // Collections lists the collections of the API root at root. Servers leave out
 // or null what they like: a collection that does not say can_read is taken as
-// readable, one without media_types as STIX (§5.2.1).
+// readable, one without media_types as STIX (§5.2.1). But OpenTAXII says null for
+// what may not be read without a login, so beside a true, null is false.
 func (c *Client) Collections(ctx context.Context, root string) ([]Collection, error) {
 	at, err := parseURL(root)
 	if err != nil {
@@ -38,15 +39,22 @@ func (c *Client) Collections(ctx context.Context, root string) ([]Collection, er
 		return nil, err
 	}
 	var out []Collection
+	var entries []members
+	said := false
 	for _, v := range m.list("collections") {
 		e, err := parseMembers(v)
 		if err != nil {
 			c.log.Warn("the list of collections has an entry that is no object", "url", plain(resp.Request.URL))
 			continue
 		}
+		entries = append(entries, e)
+		said = said || e.flag("canread", false)
+	}
+	for _, e := range entries {
+		readable := e["canread"].Kind() != 'n' || !said
 		k := Collection{
 			Root: base.String(), ID: e.text("id"), Title: e.text("title"), Description: e.text("description"), Alias: e.text("alias"),
-			CanRead: e.flag("canread", true), CanWrite: e.flag("canwrite", false), MediaTypes: e.texts("mediatypes"),
+			CanRead: e.flag("canread", readable), CanWrite: e.flag("canwrite", false), MediaTypes: e.texts("mediatypes"),
 		}
 		if k.ID == "" {
 			k.ID = k.Alias

@@ -89,7 +89,8 @@ func TestDiscoverOldServer(t *testing.T) {
 func TestCollections(t *testing.T) {
 	body := `{"collections":[
 		{"id":"91a7b528-80eb-42ed-a74d-c6fbd5a26116","title":"High","alias":"high","can_read":true,"can_write":false,"media_types":["application/stix+json;version=2.1"]},
-		{"id":12,"title":"Numeric","can_read":null},
+		{"id":12,"title":"Numeric"},
+		{"id":"null","title":"Null","can_read":null},
 		{"id":"closed","title":"Closed","can_read":false,"description":null},
 		{"id":"camel","title":"Camel","canRead":false,"mediaTypes":["x"]},
 		{"alias":"only-alias"},
@@ -112,13 +113,48 @@ func TestCollections(t *testing.T) {
 			t.Errorf("root %s", k.Root)
 		}
 	}
-	want := []string{"91a7b528-80eb-42ed-a74d-c6fbd5a26116 true 1", "12 true 1", "closed false 1", "camel false 1", "only-alias true 1"}
+	want := []string{"91a7b528-80eb-42ed-a74d-c6fbd5a26116 true 1", "12 true 1", "null false 1", "closed false 1", "camel false 1", "only-alias true 1"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+	body = `{"collections":[{"id":"a","can_read":null},{"id":"b","can_read":null}]}`
+	if all, err := h.Collections(t.Context(), h.root+"root"); err != nil || len(all) != 2 || !all[0].CanRead || !all[1].CanRead {
+		t.Errorf("nulls alone say nothing: %v, %v", all, err)
 	}
 	body = `{}`
 	if all, err := h.Collections(t.Context(), h.root+"root"); err != nil || len(all) != 0 {
 		t.Errorf("no collections: %v, %v", all, err)
+	}
+}
+
+// OpenTAXII says null where it means that a collection may not be read.
+func TestCollectionsNullForFalse(t *testing.T) {
+	p, _ := taxiitest.ProfileNamed("opentaxii")
+	s := serverFor(t, taxiitest.Options{Profile: p})
+	s.AddCollection(taxiitest.Info{ID: "open"})
+	s.AddCollection(taxiitest.Info{ID: "closed", NoRead: true})
+	all, err := clientFor(t, s, Options{}).Collections(t.Context(), s.RootURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	picked, problems := Select(all, nil)
+	if len(all) != 2 || len(picked) != 1 || picked[0].ID != "open" || len(problems) != 0 {
+		t.Errorf("of %+v, picked %+v, problems %q", all, picked, problems)
+	}
+}
+
+// The 400 of a parameter names it in a description that is no text.
+func TestRefusedParameter(t *testing.T) {
+	p, _ := taxiitest.ProfileNamed("opentaxii")
+	s, _ := feed(t, taxiitest.Options{Profile: p}, 500, nil)
+	r := newReader(t)
+	res, err := r.walk(clientFor(t, s, Options{PageSize: 50}), walkOf(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.need(500)
+	if text := strings.Join(res.Warnings, "\n"); !strings.Contains(text, "validation error: bad request: the next token can not be parsed") {
+		t.Errorf("the warnings do not say what the server does not take: %s", text)
 	}
 }
 

@@ -5,9 +5,14 @@ import (
 	"compress/gzip"
 	"errors"
 	"fmt"
+	"maps"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"taxii-forwarder/forwarder/intel"
 	"taxii-forwarder/forwarder/transport"
@@ -137,8 +142,9 @@ func notTAXII(resp *http.Response, err error) error {
 
 // errorText finds what an error body says, in whichever of the known shapes it
 // is: TAXII's {title, description} (§3.6.1), {error: {code, message}} or {error:
-// text}, OpenTAXII's {code, name, description}, and others' message, detail,
-// reason. It returns "" for a body that reads like none of them.
+// text}, OpenTAXII's {code, name, description} with a description by parameter
+// where one is wrong, and others' message, detail, reason. It returns "" for a
+// body that reads like none of them.
 func errorText(body []byte) string {
 	m, err := parseMembers(body)
 	if err != nil {
@@ -154,7 +160,11 @@ func errorText(body []byte) string {
 	}
 	var parts []string
 	for _, name := range []string{"title", "name", "error", "message", "description", "detail", "reason", "errordescription"} {
-		if text := m.text(name); text != "" && !contains(parts, text) {
+		text := m.text(name)
+		if text == "" && name != "error" { // that has been looked into
+			text = leaves(m[name], 3)
+		}
+		if text != "" && !contains(parts, text) {
 			parts = append(parts, text)
 		}
 	}
@@ -166,6 +176,40 @@ func errorText(body []byte) string {
 		text += fmt.Sprintf(" (error id %s)", id)
 	}
 	return transport.Snippet([]byte(text))
+}
+
+// leaves writes the texts of a list or object, down to a depth: "next: Not a
+// valid value."
+func leaves(v jsontext.Value, depth int) string {
+	if depth < 0 {
+		return ""
+	}
+	var parts []string
+	switch v.Kind() {
+	case '"', '0':
+		return strings.TrimSpace(scalarText(v))
+	case '[':
+		var list []jsontext.Value
+		if json.Unmarshal(v, &list, lenient...) != nil {
+			return ""
+		}
+		for _, e := range list {
+			if text := leaves(e, depth-1); text != "" {
+				parts = append(parts, text)
+			}
+		}
+	case '{':
+		var object map[string]jsontext.Value
+		if json.Unmarshal(v, &object, lenient...) != nil {
+			return ""
+		}
+		for _, name := range slices.Sorted(maps.Keys(object)) {
+			if text := leaves(object[name], depth-1); text != "" {
+				parts = append(parts, name+": "+text)
+			}
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func contains(parts []string, text string) bool {

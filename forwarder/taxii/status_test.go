@@ -158,16 +158,19 @@ func TestThrottledForEver(t *testing.T) {
 
 func TestErrorText(t *testing.T) {
 	for body, want := range map[string]string{
-		`{"title":"T","description":"D","error_id":"e1","http_status":"400"}`: "T: D (error id e1)",
-		`{"error":{"code":"C","message":"M"}}`:                                "C: M",
-		`{"error":"E"}`:                                                       "E",
-		`{"error":"E","error_description":"D"}`:                               "E: D",
-		`{"code":400,"name":"N","description":"D"}`:                           "N: D",
-		`{"detail":"D"}`:                                                      "D",
-		`{"message":null,"title":"T"}`:                                        "T",
-		`{"a":1}`:                                                             "",
-		`[]`:                                                                  "",
-		``:                                                                    "",
+		`{"title":"T","description":"D","error_id":"e1","http_status":"400"}`:          "T: D (error id e1)",
+		`{"error":{"code":"C","message":"M"}}`:                                         "C: M",
+		`{"error":"E"}`:                                                                "E",
+		`{"error":"E","error_description":"D"}`:                                        "E: D",
+		`{"code":400,"name":"N","description":"D"}`:                                    "N: D",
+		`{"code":400,"name":"N","description":{"next":["A.","B"],"b":[],"c":{"d":1}}}`: "N: c: d: 1, next: A., B",
+		`{"detail":[{"loc":["query","limit"],"msg":"too large"}]}`:                     "loc: query, limit, msg: too large",
+		`{"name":"N","description":[[[[["too deep"]]]]]}`:                              "N",
+		`{"detail":"D"}`:               "D",
+		`{"message":null,"title":"T"}`: "T",
+		`{"a":1}`:                      "",
+		`[]`:                           "",
+		``:                             "",
 	} {
 		if got := errorText([]byte(body)); got != want {
 			t.Errorf("%s: %q, want %q", body, got, want)

@@ -140,7 +140,12 @@ elastic: requests 1, operations 1
   delete 5 domain-name:five.example.com
 file: withdraw 5 (benign) -domain-name:five.example.com
 `},
-		{name: "expired", do: func() {}, until: func(s status.Status) bool { return s.Feeds[0].Expired == 1 }, want: `
+		{name: "expired", do: func() {}, until: func(s status.Status) bool {
+			if s.Feeds[0].Expired == 1 && time.Now().Before(expiry) {
+				t.Error("expired before its time")
+			}
+			return s.Feeds[0].Expired == 1
+		}, want: `
 splunk: requests 1
   withdraw 4 email-addr:four@example.com (expired)
 sentinel: upload, status 200

@@ -120,10 +120,10 @@ func (r *rig) write(name, text string) {
 // layout says what a test's configuration differs in from any other's.
 type layout struct {
 	poll  time.Duration // poll_interval; 0 = 250 ms
-	feed  string   // further lines of the feed block
-	sinks []string // nil = every sink
-	where string   // of the route to all sinks; "" = no route block
-	more  string   // further blocks
+	feed  string        // further lines of the feed block
+	sinks []string      // nil = every sink
+	where string        // of the route to all sinks; "" = no route block
+	more  string        // further blocks
 }
 
 // configure writes the configuration file.

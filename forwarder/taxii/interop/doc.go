@@ -45,8 +45,15 @@
 //   - 401 has a body of plain text that is said to be HTML.
 //
 // Of OpenTAXII 0.9.3:
-//   - A next token made from a date without microseconds is refused: 400.
+//   - As released, every answer that has the id of a collection or of a POST's
+//     status is a 500 (eclecticiq/OpenTAXII#243, mended in #289): collections
+//     can not be listed, only read by who knows their ids. The tests mend that
+//     one thing, but for one that shows it.
+//   - A next token made from a date without microseconds is refused: 400. What is
+//     wrong is told in an object, by parameter, where others have a text.
 //   - spec_version of every object is its type.
 //   - can_read and can_write are null, not false, for who has not logged in.
 //   - An API root that is not a UUID is a 500, not a 404.
+//   - Its own accounts can not be allowed to read single collections of TAXII 2:
+//     all or none.
 package interop

@@ -5,6 +5,7 @@ package interop
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"testing"
@@ -19,39 +20,51 @@ func wholeFeed() []entry {
 	return feed(spaceWhole, 2000, epoch.Truncate(time.Second), 10*time.Second, 1, 60, 3, 700, 2)
 }
 
-// startOpenTAXII starts OpenTAXII with two API roots, the second of which
-// anyone may see.
-func startOpenTAXII(t *testing.T) target {
-	t.Helper()
-	type collection struct {
+// The content of OpenTAXII, in the form of its script.
+type (
+	openContent struct {
+		AsReleased bool       `json:"as_released"`
+		Roots      []openRoot `json:"roots"`
+		Accounts   []account  `json:"accounts"`
+	}
+	openRoot struct {
+		Title       string           `json:"title"`
+		Description string           `json:"description,omitempty"`
+		Default     bool             `json:"default"`
+		Public      bool             `json:"public"`
+		Collections []openCollection `json:"collections"`
+	}
+	openCollection struct {
 		Title   string  `json:"title"`
 		Alias   string  `json:"alias,omitempty"`
 		Public  bool    `json:"public"`
 		Objects []entry `json:"objects"`
 	}
-	type root struct {
-		Title       string       `json:"title"`
-		Description string       `json:"description,omitempty"`
-		Default     bool         `json:"default"`
-		Public      bool         `json:"public"`
-		Collections []collection `json:"collections"`
-	}
-	s := start(t, "serve_opentaxii.py", map[string]any{
-		"content.json": map[string]any{
-			"roots": []root{
-				{Title: "Threats", Description: "Made-up threats", Default: true, Collections: []collection{
-					{Title: "Large", Alias: "large", Objects: largeFeed()},
-					{Title: "Small", Objects: smallFeed()},
-					{Title: "Whole seconds", Objects: wholeFeed()},
-				}},
-				{Title: "Open", Public: true, Collections: []collection{
-					{Title: "Public", Public: true, Objects: feed(spaceOther, 10, epoch, time.Second, 1)},
-					{Title: "Members only", Objects: feed(spaceOdd, 10, epoch, time.Second, 1)},
-				}},
-			},
-			"accounts": []account{reader, writer, guest},
+)
+
+// startOpenTAXII starts OpenTAXII with two API roots, the second of which
+// anyone may see.
+func startOpenTAXII(t *testing.T) target {
+	t.Helper()
+	return openTAXII(t, openContent{
+		Roots: []openRoot{
+			{Title: "Threats", Description: "Made-up threats", Default: true, Collections: []openCollection{
+				{Title: "Large", Alias: "large", Objects: largeFeed()},
+				{Title: "Small", Objects: smallFeed()},
+				{Title: "Whole seconds", Objects: wholeFeed()},
+			}},
+			{Title: "Open", Public: true, Collections: []openCollection{
+				{Title: "Public", Public: true, Objects: feed(spaceOther, 10, epoch, time.Second, 1)},
+				{Title: "Members only", Objects: feed(spaceOdd, 10, epoch, time.Second, 1)},
+			}},
 		},
+		Accounts: []account{reader, writer, guest},
 	})
+}
+
+func openTAXII(t *testing.T, content openContent) target {
+	t.Helper()
+	s := start(t, "serve_opentaxii.py", map[string]any{"content.json": content})
 	return target{server: s, root: s.origin + "/taxii2/" + s.ids["Threats"] + "/", large: s.ids["Large"], small: s.ids["Small"]}
 }
 
@@ -189,4 +202,29 @@ func (s target) openAnonymous(t *testing.T) {
 	f.has(t, objectsOf(feed(spaceOther, 10, epoch, time.Second, 1)))
 	_, err = follow(c, root, s.ids["Members only"]).poll(t)
 	isFailure(t, err, intel.FailAuth)
+}
+
+// TestOpenTAXIIAsReleased is version 0.9.3 as it can be installed, which fails
+// to describe its collections. Who knows a collection's id can read it.
+func TestOpenTAXIIAsReleased(t *testing.T) {
+	t.Parallel()
+	s := openTAXII(t, openContent{
+		AsReleased: true,
+		Roots:      []openRoot{{Title: "Threats", Default: true, Collections: []openCollection{{Title: "Small", Objects: smallFeed()}}}},
+		Accounts:   []account{reader},
+	})
+	c := client(t, s.server, &reader)
+	_, err := c.Collections(t.Context(), s.root)
+	var f *intel.Failure
+	if !errors.As(err, &f) || f.Kind != intel.FailServer {
+		t.Errorf("got %v, want a failure of the server; if it has been mended, this test and as_released can go", err)
+	}
+	r := follow(c, s.root, s.small)
+	r.must(t)
+	r.has(t, objectsOf(smallFeed()))
+	// A root that is no UUID is another thing that it fails over.
+	_, err = c.APIRoot(t.Context(), s.origin+"/taxii2/threats/")
+	if !errors.As(err, &f) || f.Kind != intel.FailServer {
+		t.Errorf("got %v, want a failure of the server", err)
+	}
 }

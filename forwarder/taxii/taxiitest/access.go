@@ -140,6 +140,9 @@ func (s *Server) fail(status int, title, text string) *answer {
 		body = map[string]any{"error": map[string]any{"code": strings.ToUpper(strings.ReplaceAll(title, " ", "_")), "message": text}}
 	case ErrorOpen:
 		body = map[string]any{"code": status, "name": title, "description": text}
+		if status == http.StatusBadRequest { // what is wrong, by parameter
+			body = map[string]any{"code": status, "name": "validation error", "description": map[string]any{title: []string{text}}}
+		}
 	case ErrorHTML:
 		a := &answer{status: status, header: http.Header{"Content-Type": {"text/html"}}}
 		a.body = []byte("<!DOCTYPE html><html><body><h1>" + html.EscapeString(title) + "</h1></body></html>")

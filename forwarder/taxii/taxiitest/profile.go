@@ -122,7 +122,7 @@ func Profiles() []Profile {
 		{
 			Name: "opentaxii", RootPath: "/taxii2/root/", RelativeRoots: true, BareRoots: true, WholeWithoutLimit: true,
 			Auth: Auth{Kind: "bearer", Token: "jwt"}, Next: NextMicros, Fractions: fraction, Errors: ErrorOpen,
-			Describe: func(m map[string]any) { m["can_read"] = nil },
+			Describe: nullForFalse,
 		},
 		{
 			Name: "mitre", RootPath: "/api/v21/", BareRoots: true, Next: NextPage, PastEnd404: true, ByCreated: true, Unit: time.Second,

@@ -85,3 +85,13 @@ func numeric(m map[string]any) {
 		m["id"] = n
 	}
 }
+
+// nullForFalse says null for what a collection does not allow, as OpenTAXII
+// 0.9.3 does to those who have not logged in.
+func nullForFalse(m map[string]any) {
+	for _, name := range []string{"can_read", "can_write"} {
+		if m[name] == false {
+			m[name] = nil
+		}
+	}
+}

@@ -4,9 +4,11 @@ Usage: serve_opentaxii.py DIR
 
 DIR/content.json says what is there: accounts, API roots, their collections and
 the objects of these with the dates on which they were added. Databases and
-configuration are made in DIR.
+configuration are made in DIR. With as_released, OpenTAXII stays as it is;
+otherwise a mistake is mended that was mended after version 0.9.3, see main.
 """
 import datetime
+import functools
 import json
 import logging
 import os
@@ -47,6 +49,7 @@ config_path = os.path.join(folder, "opentaxii.yml")
 with open(config_path, "w", encoding="utf-8") as f:
     yaml.safe_dump(CONFIG, f)
 
+import opentaxii.taxii2.http as taxii2_http  # noqa: E402
 from opentaxii.config import ServerConfig  # noqa: E402
 from opentaxii.middleware import create_app  # noqa: E402
 from opentaxii.persistence.sqldb import taxii2models as models  # noqa: E402
@@ -110,6 +113,12 @@ def row(collection_id, entry):
     )
 
 
+class LenientJSON:
+    """json, but for ids, which are objects here."""
+
+    dumps = staticmethod(functools.partial(json.dumps, default=str))
+
+
 def main():
     config = ServerConfig(optional_env_var="", extra_configs=[config_path])
     configure_logging(config["logging"])  # to standard error
@@ -118,6 +127,10 @@ def main():
     app = create_app(server)
     with open(os.path.join(folder, "content.json"), encoding="utf-8") as f:
         content = json.load(f)
+    if not content["as_released"]:
+        # Collections can not be described and objects not be posted, as ids do not
+        # go into JSON (eclecticiq/OpenTAXII#243, #289).
+        taxii2_http.json = LenientJSON
     with app.app_context():
         ids = fill(server, content)
     http = make_server("127.0.0.1", 0, app, threaded=True)
