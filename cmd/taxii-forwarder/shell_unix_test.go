@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"taxii-forwarder/forwarder/taxii/taxiitest"
+	"taxii-forwarder/sinks/splunk/splunktest"
 )
 
 // end waits for a program to end and returns its exit status and how long that
@@ -77,32 +78,34 @@ func TestStopWhileWaiting(t *testing.T) {
 	server, _ := serve(t, taxiitest.Options{}, 0, 10)
 	slow, _ := serve(t, taxiitest.Options{}, 100, 10)
 	slow.Inject(taxiitest.Fault{Hang: true, Times: -1})
-	pipe := filepath.Join(dir, "pipe") // a sink that nobody reads
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	splunk := splunktest.NewServer(splunktest.Options{})
+	defer splunk.Close()
+	hit := make(chan struct{}, 100)
+	splunk.Inject(splunktest.Fault{Hang: true, Do: func() { hit <- struct{}{} }})
 	out := filepath.Join(dir, "out.ndjson")
 	config := plainConfig(t, dir, server.URL(), out)
-	more := fmt.Sprintf("feed \"slow\" {\n discovery_url = %q\n auth \"none\" {}\n}\nsink \"file\" \"pipe\" {\n path = %q\n}\n", slow.URL(), pipe)
 	text, err := os.ReadFile(config)
 	if err != nil {
 		t.Fatal(err)
 	}
-	replaceFile(t, config, string(text)+more)
+	token := write(t, dir, "token", "%s", splunk.Token())
+	replaceFile(t, config, string(text)+fmt.Sprintf("feed \"slow\" {\n discovery_url = %q\n auth \"none\" {}\n}\nsink \"splunk_hec\" \"s\" {\n url = %q\n token = file(%q)\n}\n", slow.URL(), splunk.URL(), token))
 	p := startProgram(t, config)
-	p.until("one sink has everything and the slow server was asked", func() bool { return len(archived(t, out)) == 10 && slow.ObjectRequests() > 0 })
+	p.until("one sink has everything, and the slow server was asked", func() bool { return len(archived(t, out)) == 10 && slow.ObjectRequests() > 0 })
+	<-hit
 	p.cmd.Process.Signal(syscall.SIGTERM)
-	code, took := p.end(25 * time.Second)
+	code, took := p.end(30 * time.Second)
 	t.Logf("stopped after %s", took)
-	if took > 20*time.Second || code != exitOK && code != exitError {
+	if code != exitOK || took > 20*time.Second || strings.Contains(p.log.String(), "panic") || !strings.Contains(p.log.String(), "forwarder stopped") {
 		t.Errorf("exit status %d after %s:\n%s", code, took, p.tail())
 	}
+	if _, err := os.Stat(filepath.Join(dir, "state", "control.json")); err == nil {
+		t.Error("control.json is left behind")
+	}
 	slow.ClearFaults()
-	replaceFile(t, config, strings.Replace(string(text)+more, pipe, filepath.Join(dir, "instead.ndjson"), 1))
+	splunk.Clear()
 	p = startProgram(t, config)
-	p.until("everything is everywhere", func() bool {
-		return len(archived(t, out)) == 20 && len(archived(t, filepath.Join(dir, "instead.ndjson"))) == 20
-	})
+	p.until("everything is everywhere", func() bool { return len(archived(t, out)) == 20 && len(splunk.Current()) == 20 })
 }
 
 // TestStopDuringStart: a signal that comes before the program is up is not
@@ -113,8 +116,8 @@ func TestStopDuringStart(t *testing.T) {
 	config := plainConfig(t, dir, server.URL(), filepath.Join(dir, "out.ndjson"))
 	for i := range 8 {
 		p := startProgram(t, config)
-		// Signals that come before main has run end the program by themselves.
-		time.Sleep(time.Duration(10+i*7) * time.Millisecond)
+		// One that comes before main has run ends the program by itself.
+		<-time.After(time.Duration(10+i*7) * time.Millisecond)
 		p.cmd.Process.Signal(syscall.SIGTERM)
 		if code, took := p.end(10 * time.Second); code != exitOK && code != -1 || took > 5*time.Second {
 			t.Errorf("exit status %d after %s:\n%s", code, took, p.tail())
@@ -222,15 +225,23 @@ func TestInterrupt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		answers, answer, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
 		asked := len(hanging.Requests())
 		var log strings.Builder
 		p := startCommand(t, func(self []string) *exec.Cmd {
 			c := exec.Command(self[0], self[1:]...)
-			c.Stdin, c.Stderr = in, &log
+			c.Stdin, c.Stdout, c.Stderr = in, answer, &log
 			return c
 		}, args...)
 		if args[0] == "explain" {
-			time.Sleep(300 * time.Millisecond) // it says nothing while it waits
+			// A line that comes alone is answered at once, not when the input ends.
+			io.WriteString(out, "[domain-name:value = 'example.com']\n")
+			if line, err := bufio.NewReader(answers).ReadString('\n'); err != nil || !strings.Contains(line, `"valid":true`) {
+				t.Fatalf("explain says %q, %v", line, err)
+			}
 		} else {
 			p.until("the server was asked", func() bool { return len(hanging.Requests()) > asked })
 		}
@@ -241,8 +252,9 @@ func TestInterrupt(t *testing.T) {
 		if !strings.HasSuffix(strings.TrimSpace(log.String()), "taxii-forwarder "+args[0]+": interrupted") {
 			t.Errorf("%v: says %q", args, log.String())
 		}
-		in.Close()
-		out.Close()
+		for _, f := range []*os.File{in, out, answers, answer} {
+			f.Close()
+		}
 	}
 }
 

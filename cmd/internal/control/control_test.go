@@ -26,7 +26,9 @@ type fake struct {
 	err   error
 }
 
-func (f *fake) note(format string, args ...any) { f.asked = append(f.asked, fmt.Sprintf(format, args...)) }
+func (f *fake) note(format string, args ...any) {
+	f.asked = append(f.asked, fmt.Sprintf(format, args...))
+}
 
 func (f *fake) Status(context.Context) status.Status {
 	f.note("status")

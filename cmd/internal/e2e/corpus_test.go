@@ -21,8 +21,9 @@ func TestCampaigns(t *testing.T) {
 	objects := campaigns(t)
 	t.Parallel()
 	r := newRig(t, taxiitest.Options{PageCap: 500, Prerender: true})
-	// Seven objects share each date, and 500 is no multiple of that.
-	r.serveSpread(r.main, time.Now().Add(-time.Hour), time.Millisecond, 7, objects)
+	// Seven objects share each date, and 500 is no multiple of that. They came over
+	// twenty minutes, of which each poll asks for the last five again.
+	r.serveSpread(r.main, time.Now().Add(-time.Hour), 20*time.Minute/time.Duration(len(objects)/7), 7, objects)
 
 	all := r.truth.inForce(t, time.Now())
 	want := expect(all)
@@ -130,7 +131,7 @@ func TestFeed(t *testing.T) {
 	}
 	objects = append(objects, []byte(`"not an object"`), []byte(`{"type":"indicator","spec_version":"2.1","name":"without an id"}`))
 	added := time.Now().Add(-30 * time.Minute)
-	r.serveSpread(r.main, added, 17*time.Millisecond, 7, objects)
+	r.serveSpread(r.main, added, 10*time.Second, 7, objects)
 	// The other collection has some of the same indicators, half of them in an
 	// older version that was none of revoked, expired or benign.
 	for i := range 50 {

@@ -20,7 +20,7 @@ func (p *program) attach(s service.Service) error {
 	}
 	l, err := s.Logger(nil)
 	if err != nil {
-		return nil // no event source: installed by hand; the log file still has it all
+		return nil // no event source, which only an installation makes
 	}
 	p.options.Events = &eventLog{l}
 	return nil
