@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -109,6 +111,30 @@ func (s *Store) setAside(cause error) error {
 	}
 	s.log.Error("the state database is damaged and was set aside", "path", s.path, "set_aside", to, "error", cause)
 	return &CorruptError{Path: s.path, SetAside: to, Err: cause}
+}
+
+// errUndecided: a service manager restarts what fails. Without this, the second
+// start would take an empty database for the damaged one, and nobody would know.
+var errUndecided = errors.New("it was found damaged earlier, and nobody has decided yet what to do")
+
+// undecided returns the error for a database that was set aside and neither
+// replaced by a backup nor moved away; nil when there is none.
+func (s *Store) undecided() error {
+	entries, err := os.ReadDir(s.dir) // sorted
+	if err != nil {
+		return err
+	}
+	newest := ""
+	for _, e := range entries {
+		name := strings.TrimSuffix(strings.TrimSuffix(e.Name(), "-wal"), "-shm")
+		if strings.HasPrefix(name, dbName+".corrupt-") {
+			newest = filepath.Join(s.dir, name)
+		}
+	}
+	if newest == "" {
+		return nil
+	}
+	return &CorruptError{Path: s.path, SetAside: newest, Err: errUndecided}
 }
 
 // noteDamage has the next start check everything.

@@ -231,12 +231,22 @@ func TestCorrupt(t *testing.T) {
 			if after, _ := os.ReadFile(ce.SetAside); string(after) != string(before) {
 				t.Error("what was set aside is not what was there")
 			}
+			// A service manager that starts it again gets nowhere until someone decides.
+			if _, err = Open(ctx, Options{Dir: dir}); !errors.As(err, &ce) || !strings.Contains(err.Error(), s.Path()+".corrupt-20260301T120000Z") || exists(s.Path()) {
+				t.Fatalf("second start: %v", err)
+			}
+			aside, err := filepath.Glob(s.Path() + ".corrupt-*")
+			ok(t, err)
+			for _, f := range aside {
+				ok(t, os.Rename(f, filepath.Join(t.TempDir(), filepath.Base(f))))
+			}
 			fresh := openAt(t, dir)
 			if n := must(fresh.Head(ctx, "f"))(t); n != 0 {
 				t.Errorf("head %d in a new state", n)
 			}
 			// A second time does not overwrite the first.
 			ok(t, fresh.Close())
+			ok(t, os.WriteFile(s.Path()+".corrupt-20260301T120000Z", nil, 0o600))
 			ok(t, os.WriteFile(s.Path(), []byte("x"), 0o600))
 			if _, err = Open(ctx, Options{Dir: dir, Now: func() time.Time { return t0 }}); !errors.As(err, &ce) || !strings.HasSuffix(ce.SetAside, "-1") {
 				t.Errorf("got %v", err)

@@ -59,8 +59,8 @@ func (e *CorruptError) Error() string {
 	if e.SetAside == "" {
 		return fmt.Sprintf("state database %s is damaged: %v; move it away or restore a backup", e.Path, e.Err)
 	}
-	return fmt.Sprintf("state database %s is damaged: %v; it was set aside as %s: restore a backup as %s, or start again with an empty replica, which fetches and sends everything anew",
-		e.Path, e.Err, e.SetAside, e.Path)
+	return fmt.Sprintf("state database %s is damaged: %v; it was set aside as %s: restore a backup as %s, or, to begin with an empty replica that fetches and sends everything anew, move %s out of that directory",
+		e.Path, e.Err, e.SetAside, e.Path, filepath.Base(e.SetAside))
 }
 
 func (e *CorruptError) Unwrap() error { return e.Err }

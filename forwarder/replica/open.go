@@ -135,6 +135,9 @@ func (s *Store) openWriter(ctx context.Context, steps []string) (err error) {
 		if _, err := os.Stat(s.path + "-wal"); err == nil {
 			return errOrphanLog
 		}
+		if err := s.undecided(); err != nil {
+			return err
+		}
 		if err := create(ctx, s.path, steps, s.now()); err != nil {
 			return err
 		}

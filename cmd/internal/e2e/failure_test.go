@@ -219,8 +219,7 @@ func TestBrokenPage(t *testing.T) {
 			t.Parallel()
 			r := newRig(t, taxiitest.Options{PageCap: 20})
 			r.serveShapes(210)
-			// One failure in a walk is mended by asking again; two are a failed poll.
-			fault.Match, fault.Skip, fault.Times = "/91a7b528-80eb-42ed-a74d-c6fbd5a26116/objects/", 4, 2
+			fault.Match, fault.Skip, fault.Times = "/91a7b528-80eb-42ed-a74d-c6fbd5a26116/objects/", 4, -1
 			r.taxii.Inject(fault)
 			r.configure(layout{feed: "page_size = 20"})
 			r.start()
@@ -234,6 +233,7 @@ func TestBrokenPage(t *testing.T) {
 			if n := len(r.holds(fileSink)); n < 60 {
 				t.Errorf("%d indicators are delivered while the feed fails, want those of the first pages", n)
 			}
+			r.taxii.ClearFaults()
 			r.settle()
 			r.checkHeld(expect(r.truth.inForce(t, time.Now())))
 			if n := len(r.lines()); n != 210 {
