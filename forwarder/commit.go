@@ -14,6 +14,7 @@ type page struct {
 	position *taxii.Position // that batch.Position stands for
 	ends     int             // pages that end in it
 	broken   []string
+	odd      []string // members that were tolerated
 	received int
 }
 
@@ -69,6 +70,7 @@ func (p *page) merge(next *page) {
 	}
 	p.ends += next.ends
 	p.broken = append(p.broken, next.broken...)
+	p.odd = append(p.odd, next.odd...)
 	p.received += next.received
 }
 
@@ -88,6 +90,13 @@ func (c *collectionLoop) count(p *page, a replica.Applied) {
 		}
 		n.broken += len(p.broken)
 		c.feed.metrics.Broken(c.feed.Name, c.ID, len(p.broken))
+	}
+	if len(p.odd) > 0 {
+		if n.odd == 0 && !c.oddSaid {
+			c.log.Warn("the feed serves members that are not as STIX has them; they are read as well as they can be, and only counted from now on", "first", p.odd[0])
+			c.oddSaid = true
+		}
+		n.odd += len(p.odd)
 	}
 	if p.position != nil {
 		c.position = *p.position

@@ -9,18 +9,22 @@ import (
 	"taxii-forwarder/forwarder/stix"
 )
 
-// convert reads from each object what the replica needs of it.
-func convert(raws []json.RawMessage, broken []string) ([]replica.Object, []string) {
-	objects := make([]replica.Object, 0, len(raws))
+// convert reads from each object what the replica needs of it. It adds to broken
+// why an object can not be used, and returns what was tolerated in the others.
+func convert(raws []json.RawMessage, broken []string) (objects []replica.Object, failed, odd []string) {
+	objects = make([]replica.Object, 0, len(raws))
 	for _, raw := range raws {
 		o, err := stix.DecodeObject(raw)
 		if err != nil {
 			broken = append(broken, err.Error())
 			continue
 		}
+		for _, issue := range o.Issues {
+			odd = append(odd, o.ID+": "+issue)
+		}
 		objects = append(objects, object(&o, raw))
 	}
-	return objects, broken
+	return objects, broken, odd
 }
 
 // object maps a STIX object to its row.

@@ -142,7 +142,7 @@ func (r *rig) apply(raws ...[]byte) {
 	r.t.Helper()
 	var objects []replica.Object
 	for _, raw := range raws {
-		got, broken := convert([]jsonRaw{raw}, nil)
+		got, broken, _ := convert([]jsonRaw{raw}, nil)
 		if len(broken) > 0 {
 			r.t.Fatal(broken)
 		}

@@ -88,7 +88,8 @@ func (f *Forwarder) Reload(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), DrainTimeout)
+	// When ctx ends, a stop is waiting: then there is no time to drain twice.
+	drain, cancel := context.WithTimeout(ctx, DrainTimeout)
 	defer cancel()
 	if err := current.stop(drain); err != nil {
 		f.log.Warn("previous configuration stopped late", "error", err)

@@ -53,6 +53,13 @@ func (h *health) ok(log hclog.Logger, what string, now time.Time) {
 	h.lastAttempt, h.lastSuccess = now, now
 }
 
+// resume takes over a success from before a reload.
+func (h *health) resume(last time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lastAttempt, h.lastSuccess = last, last
+}
+
 // idle records that there is nothing left to attempt: what failed has been
 // settled in another way.
 func (h *health) idle(log hclog.Logger, what string, now time.Time) {

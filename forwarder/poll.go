@@ -32,11 +32,12 @@ type collectionLoop struct {
 	polling  bool
 	nextPoll time.Time
 	warnings []string
+	oddSaid  bool // odd members were logged already
 }
 
 // counts sums up one walk.
 type counts struct {
-	pages, objects, broken           int
+	pages, objects, broken, odd      int
 	added, updated, unchanged, older int
 }
 
@@ -45,6 +46,7 @@ func (c *collectionLoop) run(ctx context.Context) {
 	f := c.feed
 	retry := backoff{floor: 5 * time.Second, ceiling: max(f.PollInterval, 30*time.Second)}
 	if last := f.schedule.lastPoll(c.key); !last.IsZero() {
+		c.health.resume(last) // the configuration was reloaded
 		if wait := last.Add(f.PollInterval).Sub(f.now()); wait > 0 {
 			c.setNext(f.now().Add(wait))
 			sleep(ctx, wait)
@@ -108,6 +110,9 @@ func (c *collectionLoop) poll(ctx context.Context) error {
 	if n.broken > 0 {
 		args = append(args, "broken", n.broken)
 	}
+	if n.odd > 0 {
+		args = append(args, "odd_members", n.odd)
+	}
 	c.log.Info("polled", args...)
 	return nil
 }
@@ -137,7 +142,7 @@ func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move boo
 				p.ends = 1
 			}
 			p.batch.Collection = c.key
-			p.batch.Objects, p.broken = convert(chunk.Objects, p.broken)
+			p.batch.Objects, p.broken, p.odd = convert(chunk.Objects, p.broken)
 			if move && chunk.Position != nil {
 				raw, err := json.Marshal(chunk.Position)
 				if err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"taxii-forwarder/forwarder/replica"
@@ -110,6 +111,11 @@ func StoredStatus(ctx context.Context, store *replica.Store) status.Status {
 			route.DeadLetters += n
 		}
 		s.Routes = append(s.Routes, route)
+		kind, name, _ := strings.Cut(r.Sink, ".")
+		sink := status.Sink{Kind: kind, Name: name, State: status.StateStopped}
+		if !slices.Contains(s.Sinks, sink) {
+			s.Sinks = append(s.Sinks, sink)
+		}
 	}
 	return s
 }
