@@ -12,23 +12,34 @@ import (
 type oidSet struct {
 	mu     sync.Mutex
 	oids   map[int64]struct{}
-	landed chan struct{} // closed and replaced at every removal
+	late   map[int64]struct{} // settled since the last call of reading
+	landed chan struct{}      // closed and replaced at every removal
 }
 
-// wait returns true once none of recs is in flight, false when ctx ends first.
-func (s *oidSet) wait(ctx context.Context, recs []replica.Record) bool {
+// reading is called before records are read: what is settled from now on may
+// be settled too late for them.
+func (s *oidSet) reading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.late)
+}
+
+// wait blocks until none of recs is in flight; ok is false when ctx ends
+// first. Unless fresh, one of recs was in flight when they were read, so that
+// its ledger entry is out of date.
+func (s *oidSet) wait(ctx context.Context, recs []replica.Record) (fresh, ok bool) {
+	in := func(set map[int64]struct{}) bool {
+		return len(set) > 0 && slices.ContainsFunc(recs, func(rec replica.Record) bool {
+			_, ok := set[rec.OID]
+			return ok
+		})
+	}
 	for {
 		s.mu.Lock()
-		clash := false
-		for i := range recs {
-			if _, ok := s.oids[recs[i].OID]; ok {
-				clash = true
-				break
-			}
-		}
-		if !clash {
+		if !in(s.oids) {
+			fresh = !in(s.late)
 			s.mu.Unlock()
-			return true
+			return fresh, true
 		}
 		if s.landed == nil {
 			s.landed = make(chan struct{})
@@ -38,7 +49,7 @@ func (s *oidSet) wait(ctx context.Context, recs []replica.Record) bool {
 		select {
 		case <-landed:
 		case <-ctx.Done():
-			return false
+			return false, false
 		}
 	}
 }
@@ -74,8 +85,12 @@ func (s *oidSet) add(ds []decision) {
 func (s *oidSet) remove(ds []decision) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.late == nil {
+		s.late = make(map[int64]struct{})
+	}
 	for i := range ds {
 		delete(s.oids, ds[i].record.OID)
+		s.late[ds[i].record.OID] = struct{}{}
 	}
 	if s.landed != nil {
 		close(s.landed)

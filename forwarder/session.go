@@ -144,6 +144,7 @@ func (s *session) read(ctx, hard context.Context) error {
 func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 	r := s.loop
 	for ctx.Err() == nil {
+		s.airborne.reading()
 		recs, through, err := r.store.Changes(ctx, r.row, *cursor, s.changes, batchBytes)
 		if err != nil {
 			return nil, err
@@ -171,10 +172,15 @@ func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 			continue
 		}
 		r.caughtUp.Store(false)
-		// An object changed again while its last change is in flight: two requests
-		// about it could overtake each other, so the later one waits.
-		if !s.airborne.wait(ctx, recs) {
+		// An object changed again while its last change was in flight: two requests
+		// about it could overtake each other, and what was read of it does not know
+		// yet what became of the first. It is read again once that is settled.
+		fresh, ok := s.airborne.wait(ctx, recs)
+		if !ok {
 			break
+		}
+		if !fresh {
+			continue
 		}
 		now := r.now()
 		f := &flight{retries: retries, done: make(chan struct{}), decisions: make([]decision, len(recs))}

@@ -1,7 +1,6 @@
 package replica
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -82,15 +81,17 @@ func (s *Store) Apply(ctx context.Context, b Batch) (Applied, error) {
 // An incoming object with what Apply computes before it takes the turn.
 type incoming struct {
 	Object
-	hash int64
-	oid  int64 // once known
+	hash   int64 // of Raw
+	idHash int64
+	oid    int64 // once known
 }
 
-// arrange reduces objects to one version per id, the newest, last among equals,
-// sorted by id, so that neighbours in the id index are touched together.
+// arrange reduces objects to one version per id: the newest, the last one among
+// equals. They stay in the order served, each id where it was first.
 func arrange(objects []Object) ([]incoming, Applied) {
 	var out Applied
 	in := make([]incoming, 0, len(objects))
+	place := make(map[string]int, len(objects)) // in in
 	for _, o := range objects {
 		o.ID = cleanID(o.ID)
 		if o.ID == "" || o.Type == "" {
@@ -106,24 +107,20 @@ func arrange(objects []Object) ([]incoming, Applied) {
 				o.Target = ""
 			}
 		}
-		in = append(in, incoming{Object: o})
-	}
-	slices.SortStableFunc(in, func(a, b incoming) int {
-		if c := strings.Compare(a.ID, b.ID); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.Version, b.Version)
-	})
-	kept := in[:0]
-	for i := range in {
-		if i+1 < len(in) && in[i+1].ID == in[i].ID {
+		if at, again := place[o.ID]; again {
 			out.Unchanged++
+			if in[at].Version <= o.Version {
+				in[at].Object = o
+			}
 			continue
 		}
-		in[i].hash = contentHash(in[i].Raw)
-		kept = append(kept, in[i])
+		place[o.ID] = len(in)
+		in = append(in, incoming{Object: o})
 	}
-	return kept, out
+	for i := range in {
+		in[i].hash, in[i].idHash = contentHash(in[i].Raw), idHash(in[i].ID)
+	}
+	return in, out
 }
 
 // cleanID returns an id without what no STIX id has and what would confuse the
@@ -201,22 +198,25 @@ func (a *applier) objects(objs []incoming) error {
 
 // lookup finds the objects that are here already; element i belongs to objs[i].
 func (a *applier) lookup(objs []incoming) ([]stored, error) {
-	ids := make([]string, len(objs))
+	hashes := make([]int64, len(objs))
 	for i := range objs {
-		ids[i] = objs[i].ID
+		hashes[i] = objs[i].idHash
 	}
 	known := make([]stored, len(objs))
-	// CROSS JOIN keeps the order: one look-up per id, never a scan of the table.
+	// CROSS JOIN keeps the order: one look-up per hash, never a scan of the table.
 	err := a.t.each(func(r scanner) error {
 		var i int
+		var id string
 		var k stored
-		if err := r.Scan(&i, &k.oid, &k.version, &k.hash, &k.coll, &k.state, &k.indicator, &k.about); err != nil {
+		if err := r.Scan(&i, &id, &k.oid, &k.version, &k.hash, &k.coll, &k.state, &k.indicator, &k.about); err != nil {
 			return err
 		}
-		known[i] = k
+		if id == objs[i].ID { // else another id of the same hash
+			known[i] = k
+		}
 		return nil
-	}, `SELECT j.key, o.oid, o.version, o.hash, o.collection, o.state, o.type = 'indicator', coalesce(o.about, '')
-		FROM json_each(?) j CROSS JOIN object o WHERE o.feed = ? AND o.stix_id = j.value`, jsonStrings(ids), a.feed.id)
+	}, `SELECT j.key, o.stix_id, o.oid, o.version, o.hash, o.collection, o.state, o.type = 'indicator', coalesce(o.about, '')
+		FROM json_each(?) j CROSS JOIN object o WHERE o.feed = ? AND o.id_hash = j.value`, jsonInts(hashes), a.feed.id)
 	return known, err
 }
 
@@ -266,9 +266,9 @@ func (a *applier) update(o *incoming, k *stored) error {
 	state := a.state(&o.Object)
 	a.t.seq++
 	if err := a.t.exec(`UPDATE object SET seq = ?, type = ?, state = ?, version = ?, expires = ?, hash = ?,
-		about = ?, target = ?, refs = ?, raw = ? WHERE oid = ?`,
+		about = ?, about_hash = ?, target = ?, target_hash = ?, refs = ?, raw = ? WHERE oid = ?`,
 		a.t.seq, o.Type, int64(state), o.Version, o.Expires, o.hash,
-		orNull(o.About), orNull(o.Target), joinRefs(o.Refs), string(o.Raw), o.oid); err != nil {
+		orNull(o.About), hashOrNull(o.About), orNull(o.Target), hashOrNull(o.Target), joinRefs(o.Refs), string(o.Raw), o.oid); err != nil {
 		return err
 	}
 	a.out.Updated++
@@ -279,25 +279,43 @@ func (a *applier) update(o *incoming, k *stored) error {
 	return nil
 }
 
-// insert adds the new objects, a statement each: one of several rows would have
-// SQLite keep a journal of its own to undo half of it, at a greater cost.
+// How new objects are inserted: those of most columns are for objects that say
+// something about an indicator.
+var (
+	insertIndicators = newInsert(`INSERT OR ROLLBACK INTO object (oid, seq, feed, collection, stix_id, id_hash, type, state, version, expires, hash, refs, raw)`,
+		`(?, ?, ?, ?, ?, ?, 'indicator', ?, ?, ?, ?, ?, ?)`)
+	insertOthers = newInsert(`INSERT OR ROLLBACK INTO object (oid, seq, feed, collection, stix_id, id_hash, type, state, version, expires, hash,
+		about, about_hash, target, target_hash, refs, raw)`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, '', ?)`)
+)
+
+// insert adds the new objects.
 func (a *applier) insert() error {
+	indicators, others := insertIndicators.begin(a.t), insertOthers.begin(a.t)
 	for _, o := range a.fresh {
 		a.t.seq++
 		o.oid = a.t.seq
 		state := a.state(&o.Object)
-		if err := a.t.exec(`INSERT INTO object (oid, seq, feed, collection, stix_id, type, state, version, expires, hash, about, target, refs, raw)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			o.oid, o.oid, a.feed.id, a.coll, o.ID, o.Type, int64(state), o.Version, o.Expires, o.hash,
-			orNull(o.About), orNull(o.Target), joinRefs(o.Refs), string(o.Raw)); err != nil {
+		var err error
+		if o.Type == TypeIndicator {
+			err = indicators.add(o.oid, o.oid, a.feed.id, a.coll, o.ID, o.idHash, int64(state), o.Version, o.Expires, o.hash,
+				joinRefs(o.Refs), string(o.Raw))
+		} else {
+			err = others.add(o.oid, o.oid, a.feed.id, a.coll, o.ID, o.idHash, o.Type, int64(state), o.Version, o.hash,
+				orNull(o.About), hashOrNull(o.About), orNull(o.Target), hashOrNull(o.Target), string(o.Raw))
+		}
+		if err != nil {
 			return err
 		}
 		a.feed.count(o.Type == TypeIndicator, state, +1)
 		a.feed.head = a.t.seq
 		a.links.changed(o, "", true)
 	}
+	if err := indicators.end(); err != nil {
+		return err
+	}
 	a.out.New = len(a.fresh)
-	return nil
+	return others.end()
 }
 
 // mark notes that the resync under way has seen objs.

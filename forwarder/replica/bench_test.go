@@ -253,3 +253,29 @@ func resident() string {
 	}
 	return "unknown"
 }
+
+// BenchmarkApplyGrowing measures new objects while the state grows to several
+// hundred thousand: what the first and the last 50,000 cost. The ids are
+// random, so that what depends on the size of the index of ids shows.
+func BenchmarkApplyGrowing(b *testing.B) {
+	const n = 400_000
+	const part = 50_000
+	for b.Loop() {
+		s := openNew(b)
+		apply(b, s, benchIdentity())
+		for i := 0; i < n; i += part {
+			objs := benchObjects(uint64(100+i), part, 1)
+			cpu, began := cpuTime(), time.Now()
+			applyAll(b, s, objs)
+			perObject := float64((cpuTime() - cpu).Nanoseconds()) / 1000 / part
+			if i == 0 {
+				b.ReportMetric(perObject, "first-cpu-µs/object")
+			}
+			b.ReportMetric(perObject, "last-cpu-µs/object")
+			b.ReportMetric(part/time.Since(began).Seconds(), "last-objects/s")
+		}
+		b.ReportMetric(float64(must(s.Size())(b))/(1<<20), "MB")
+		ok(b, s.Close())
+	}
+	b.ReportMetric(0, "ns/op")
+}

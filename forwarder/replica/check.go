@@ -2,6 +2,7 @@ package replica
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -21,6 +22,13 @@ var invariants = []struct{ what, query string }{
 		SELECT o.stix_id FROM object o JOIN feed f ON f.id = o.feed WHERE o.seq > f.head`},
 	{"a change number was never given", `
 		SELECT o.stix_id FROM object o WHERE o.seq > (SELECT value FROM counter WHERE name = 'seq') OR o.oid > o.seq`},
+	{"an object is there twice", `
+		SELECT a.stix_id FROM object a CROSS JOIN object b ON b.feed = a.feed AND b.id_hash = a.id_hash AND b.oid > a.oid
+		WHERE b.stix_id = a.stix_id`},
+	{"an indicator waits for what nobody misses", `SELECT oid FROM waiting WHERE missing NOT IN (SELECT id FROM missing)`},
+	{"an object is missing twice", `
+		SELECT a.stix_id FROM missing a CROSS JOIN missing b ON b.feed = a.feed AND b.id_hash = a.id_hash AND b.id > a.id
+		WHERE b.stix_id = a.stix_id`},
 	{"an object belongs to no feed", `SELECT stix_id FROM object WHERE feed NOT IN (SELECT id FROM feed)`},
 	{"an object belongs to no collection", `SELECT stix_id FROM object WHERE collection NOT IN (SELECT id FROM collection)`},
 	{"a delivery belongs to no route", `SELECT oid FROM ledger WHERE route NOT IN (SELECT id FROM route)`},
@@ -68,7 +76,11 @@ func (s *Store) Check(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		wrong, err := t.wrongHash()
+		if wrong != "" {
+			problems = append(problems, fmt.Errorf("an index leads to another id: %s", wrong))
+		}
+		return err
 	})
 	if err != nil {
 		return err
@@ -77,6 +89,32 @@ func (s *Store) Check(ctx context.Context) error {
 		return fmt.Errorf("state database %s is not sound: %w", s.path, errors.Join(problems...))
 	}
 	return nil
+}
+
+// wrongHash returns an object whose hashes are not those of its ids, "" = none.
+func (t *readTx) wrongHash() (example string, err error) {
+	for _, q := range []string{
+		`SELECT stix_id, id_hash, about, about_hash, target, target_hash FROM object`,
+		`SELECT stix_id, id_hash, NULL, NULL, NULL, NULL FROM missing`,
+	} {
+		if err := t.each(func(r scanner) error {
+			var id [3]sql.NullString
+			var hash [3]sql.NullInt64
+			if err := r.Scan(&id[0], &hash[0], &id[1], &hash[1], &id[2], &hash[2]); err != nil {
+				return err
+			}
+			for i := range id {
+				if id[i].Valid != hash[i].Valid || id[i].Valid && idHash(id[i].String) != hash[i].Int64 {
+					example = id[0].String
+					return errEnough
+				}
+			}
+			return nil
+		}, q); err != nil && err != errEnough {
+			return "", err
+		}
+	}
+	return example, nil
 }
 
 // Backup writes a consistent copy of the state to file, beside a running

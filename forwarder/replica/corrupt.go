@@ -63,7 +63,7 @@ func (s *Store) checkQuickly(ctx context.Context) error {
 	for _, q := range []string{
 		`SELECT coalesce(min(oid), 0) + coalesce(max(oid), 0) FROM object`,
 		`SELECT count(*) FROM (SELECT oid, length(raw) FROM object ORDER BY oid DESC LIMIT 10)`,
-		`SELECT count(*) FROM (SELECT feed, stix_id FROM object ORDER BY feed, stix_id LIMIT 1)`,
+		`SELECT count(*) FROM (SELECT feed, id_hash FROM object ORDER BY feed, id_hash LIMIT 1)`,
 		`SELECT count(*) FROM (SELECT oid FROM ledger LIMIT 10)`,
 		`SELECT count(*) FROM (SELECT id FROM dead LIMIT 10)`,
 	} {

@@ -391,12 +391,20 @@ func TestMigrateV1(t *testing.T) {
 	sound(t, s)
 	r := must(s.OpenRoute(ctx, "f", "splunk.soc", "fp"))(t)
 	recs := changes(t, s, r, 0)
-	if len(recs) != 2 || r.Cursor != 3 || recs[1].Ledger.Refs[0] != "url:http://example.com/" || len(recs[1].Context) != 1 {
+	if len(recs) != 2 || r.Cursor != 3 || recs[1].Ledger.Refs[0] != "url:http://example.com/" || len(recs[1].Context) != 2 {
 		t.Errorf("cursor %d, records %+v", r.Cursor, recs)
 	}
 	if list := must(s.DeadLetters(ctx, DeadFilter{}))(t); len(list) != 1 || list[0].Reason != "too_long" {
 		t.Errorf("got %+v", list)
 	}
+	if n := must(s.Recover(ctx, r))(t); n != 1 {
+		t.Errorf("%d objects recovered, want 1", n)
+	}
+	// What indicator--2 names is there and known by its hash.
+	if got := apply(t, s, ind("2", 6, raw(`{"type":"indicator","id":"indicator--2"}`)), obj("marking-definition", "9", 1)); got.New != 1 || got.Unchanged != 1 {
+		t.Errorf("got %+v", got)
+	}
+	sound(t, s)
 }
 
 func TestMigrations(t *testing.T) {

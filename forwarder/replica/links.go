@@ -2,6 +2,8 @@ package replica
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 )
@@ -12,13 +14,13 @@ import (
 //
 //   - Description. The indicator's Refs name its creator and its markings. They
 //     are looked up when the indicator is read. If one was not here when the
-//     indicator arrived, a row of the table waiting says so; its arrival settles
-//     that row and gives the indicator a new change number. So nothing is paid
+//     indicator arrived, the tables missing and waiting say so; its arrival removes
+//     those rows and gives the indicator a new change number. So nothing is paid
 //     for creators that came first, and a creator that is renamed later does not
 //     send everything it ever made again.
 //   - Links. A relationship or sighting is about an indicator (column about) and
 //     may have a target (column target). Both are columns of the linking object
-//     itself with an index each; there is no second copy that could disagree.
+//     itself, with an index of their hashes each; there is no second copy that could disagree.
 //     When a linking object arrives, changes, is revoked or is gone, the indicator
 //     that it is about, and the one it was about before, are given a new change
 //     number; when a target does, all indicators linked to it are.
@@ -91,18 +93,18 @@ func (t *tx) touchLinked(feed, before int64, abouts, targets []string) error {
 	if len(abouts) > 0 {
 		if err := t.exec(`INSERT INTO due (feed, oid)
 			SELECT i.feed, i.oid FROM json_each(?) j CROSS JOIN object i
-			WHERE i.feed = ? AND i.stix_id = j.value AND i.type = 'indicator' AND i.state = 0 AND i.seq <= ?
-			ON CONFLICT DO NOTHING`, jsonStrings(abouts), feed, before); err != nil {
+			WHERE i.feed = ? AND i.id_hash = j.value AND i.stix_id = j.key AND i.type = 'indicator' AND i.state = 0 AND i.seq <= ?
+			ON CONFLICT DO NOTHING`, jsonIDs(abouts), feed, before); err != nil {
 			return err
 		}
 	}
 	if len(targets) > 0 {
 		return t.exec(`INSERT INTO due (feed, oid)
 			SELECT i.feed, i.oid FROM json_each(?) j
-			CROSS JOIN object l ON l.feed = ? AND l.target = j.value AND l.state = 0
-			CROSS JOIN object i ON i.feed = l.feed AND i.stix_id = l.about
+			CROSS JOIN object l ON l.feed = ? AND l.target_hash = j.value AND l.target = j.key AND l.state = 0
+			CROSS JOIN object i ON i.feed = l.feed AND i.id_hash = l.about_hash AND i.stix_id = l.about
 			WHERE i.type = 'indicator' AND i.state = 0 AND i.seq <= ?
-			ON CONFLICT DO NOTHING`, jsonStrings(targets), feed, before)
+			ON CONFLICT DO NOTHING`, jsonIDs(targets), feed, before)
 	}
 	return nil
 }
@@ -112,15 +114,27 @@ func (a *applier) arrive(ids []string) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	set := jsonStrings(ids)
-	if err := a.t.exec(`INSERT INTO due (feed, oid)
-		SELECT w.feed, w.oid FROM json_each(?) j CROSS JOIN waiting w ON w.feed = ? AND w.ref = j.value
-		CROSS JOIN object i ON i.oid = w.oid
-		WHERE i.state = 0 AND i.seq <= ?
-		ON CONFLICT DO NOTHING`, set, a.feed.id, a.before); err != nil {
+	var found []int64
+	if err := a.t.each(func(r scanner) error {
+		var id int64
+		err := r.Scan(&id)
+		found = append(found, id)
+		return err
+	}, `SELECT m.id FROM json_each(?) j CROSS JOIN missing m WHERE m.feed = ? AND m.id_hash = j.value AND m.stix_id = j.key`,
+		jsonIDs(ids), a.feed.id); err != nil || len(found) == 0 {
 		return err
 	}
-	return a.t.exec(`DELETE FROM waiting WHERE feed = ? AND ref IN (SELECT value FROM json_each(?))`, a.feed.id, set)
+	set := jsonInts(found)
+	if err := a.t.exec(`INSERT INTO due (feed, oid)
+		SELECT i.feed, i.oid FROM json_each(?) j CROSS JOIN waiting w ON w.missing = j.value CROSS JOIN object i ON i.oid = w.oid
+		WHERE i.state = 0 AND i.seq <= ?
+		ON CONFLICT DO NOTHING`, set, a.before); err != nil {
+		return err
+	}
+	if err := a.t.exec(`DELETE FROM waiting WHERE missing IN (SELECT value FROM json_each(?))`, set); err != nil {
+		return err
+	}
+	return a.t.exec(`DELETE FROM missing WHERE id IN (SELECT value FROM json_each(?))`, set)
 }
 
 // await notes which of needy's references are not here.
@@ -142,14 +156,12 @@ func (a *applier) await(needy []*incoming) error {
 		}
 	}
 	if err := a.t.each(func(r scanner) error {
-		var i int
-		if err := r.Scan(&i); err != nil {
-			return err
-		}
-		delete(waiters, refs[i])
-		return nil
-	}, `SELECT j.key FROM json_each(?) j CROSS JOIN object o WHERE o.feed = ? AND o.stix_id = j.value`,
-		jsonStrings(refs), a.feed.id); err != nil {
+		var id string
+		err := r.Scan(&id)
+		delete(waiters, id)
+		return err
+	}, `SELECT j.key FROM json_each(?) j CROSS JOIN object o WHERE o.feed = ? AND o.id_hash = j.value AND o.stix_id = j.key`,
+		jsonIDs(refs), a.feed.id); err != nil {
 		return err
 	}
 	for _, ref := range refs {
@@ -157,12 +169,28 @@ func (a *applier) await(needy []*incoming) error {
 		if oids == nil {
 			continue
 		}
-		if err := a.t.exec(`INSERT INTO waiting (feed, ref, oid) SELECT ?, ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
-			a.feed.id, ref, jsonInts(oids)); err != nil {
+		id, err := a.t.missing(a.feed.id, ref)
+		if err != nil {
+			return err
+		}
+		if err := a.t.exec(`INSERT INTO waiting (missing, oid) SELECT ?, value FROM json_each(?) WHERE true ON CONFLICT DO NOTHING`,
+			id, jsonInts(oids)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// missing returns the id of the row for an object that is not here, new if need
+// be.
+func (t *tx) missing(feed int64, ref string) (id int64, err error) {
+	hash := idHash(ref)
+	err = t.row(`SELECT id FROM missing WHERE feed = ? AND id_hash = ? AND stix_id = ?`, feed, hash, ref).Scan(&id)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, err
+	}
+	err = t.row(`INSERT INTO missing (feed, stix_id, id_hash) VALUES (?, ?, ?) RETURNING id`, feed, ref, hash).Scan(&id)
+	return id, err
 }
 
 // drain renumbers up to drainSize of feed's due indicators. The caller saves
@@ -258,15 +286,15 @@ func (t *readTx) addContext(feed int64, recs []Record, refs []string, maxBytes i
 	}
 	raws := make([][]byte, len(wanted))
 	if err := t.each(func(r scanner) error {
-		var i int
+		var id string
 		var raw []byte
-		if err := r.Scan(&i, &raw); err != nil {
+		if err := r.Scan(&id, &raw); err != nil {
 			return err
 		}
-		raws[i] = raw
+		raws[place[id]] = raw
 		return nil
 	}, `SELECT j.key, o.raw FROM json_each(?) j CROSS JOIN object o
-		WHERE o.feed = ? AND o.stix_id = j.value AND o.state = 0`, jsonStrings(wanted), feed); err != nil {
+		WHERE o.feed = ? AND o.id_hash = j.value AND o.stix_id = j.key AND o.state = 0`, jsonIDs(wanted), feed); err != nil {
 		return 0, err
 	}
 	for i := range recs[:done] {
@@ -282,28 +310,30 @@ func (t *readTx) addContext(feed int64, recs []Record, refs []string, maxBytes i
 // addLinks adds the linking objects to recs and calls want for their targets.
 func (t *readTx) addLinks(feed int64, recs []Record, maxBytes int, want func(rec int, id string)) (int, error) {
 	var any bool
-	if err := t.row(`SELECT EXISTS (SELECT 1 FROM object WHERE feed = ? AND about IS NOT NULL)`, feed).Scan(&any); err != nil {
+	if err := t.row(`SELECT EXISTS (SELECT 1 FROM object WHERE feed = ? AND about_hash IS NOT NULL)`, feed).Scan(&any); err != nil {
 		return 0, err
 	}
 	if !any {
 		return len(recs), nil
 	}
 	ids := make([]string, len(recs))
+	place := make(map[string]int, len(recs))
 	used := make([]int, len(recs)+1) // bytes of recs[:i] without links
 	for i := range recs {
 		ids[i] = recs[i].ID
+		place[recs[i].ID] = i
 		used[i+1] = used[i] + len(recs[i].Raw)
 	}
 	done, linked := len(recs), 0
 	own := 0 // link bytes of the record at hand
 	at := -1
 	err := t.each(func(r scanner) error {
-		var i int
-		var target string
+		var id, target string
 		var raw []byte
-		if err := r.Scan(&i, &target, &raw); err != nil {
+		if err := r.Scan(&id, &target, &raw); err != nil {
 			return err
 		}
+		i := place[id]
 		if i != at {
 			at, own = i, 0
 		}
@@ -322,8 +352,9 @@ func (t *readTx) addLinks(feed int64, recs []Record, maxBytes int, want func(rec
 		}
 		return nil
 	}, `SELECT j.key, coalesce(l.target, ''), l.raw FROM json_each(?) j CROSS JOIN object l
-		WHERE l.oid IN (SELECT x.oid FROM object x WHERE x.feed = ? AND x.about = j.value AND x.state = 0 ORDER BY x.oid DESC LIMIT ?)`,
-		jsonStrings(ids), feed, maxLinks)
+		WHERE l.oid IN (SELECT x.oid FROM object x WHERE x.feed = ? AND x.about_hash = j.value AND x.about = j.key AND x.state = 0
+			ORDER BY x.oid DESC LIMIT ?)`,
+		jsonIDs(ids), feed, maxLinks)
 	if err != nil && err != errEnough {
 		return 0, fmt.Errorf("read links: %w", err)
 	}

@@ -231,15 +231,43 @@ func runModel(t *testing.T, seed uint64, steps int) {
 			what, want = "deliver", nil
 			r = deliverSome(t, rnd, s, r, m)
 		default:
-			what, want = "reopen", nil
+			what, want = "die", nil
+			sent := m.intend(t, rnd, s, r)
 			ok(t, s.Close())
 			s = open()
 			r = route(t, s)
+			if n := must(s.Recover(ctx, r))(t); n != sent {
+				t.Fatalf("seed %d step %d: %d recovered, want %d", seed, step, n, sent)
+			}
 		}
 		compare(t, fmt.Sprintf("seed %d step %d (%s)", seed, step, what), s, r, m, numbers, want)
 	}
 	sound(t, s)
 	compareStats(t, s, m)
+}
+
+// intend hands some indicators to the destination and gets no answer. It returns
+// how many, and expects them to be recovered now.
+func (m *model) intend(t *testing.T, rnd *rand.Rand, s *Store, r Route) int {
+	t.Helper()
+	var batch []Intent
+	for _, rec := range changes(t, s, r, 0) {
+		if rnd.IntN(4) != 0 {
+			continue
+		}
+		ref := fmt.Sprintf("domain-name:%d.example.com", rnd.IntN(3))
+		batch = append(batch, Intent{OID: rec.OID, Refs: []string{ref}})
+		e := &Entry{First: m.now}
+		if have := m.ledger[rec.ID]; have != nil {
+			*e = *have
+		}
+		e.Digest, e.Refs = 0, union(slices.Clone(e.Refs), []string{ref})
+		m.ledger[rec.ID] = e
+	}
+	for part := range slices.Chunk(batch, 3) {
+		must(s.Intend(ctx, r, part))(t)
+	}
+	return len(batch)
 }
 
 var modelTypes = []string{"indicator", "indicator", "indicator", "relationship", "sighting", "malware", "identity"}
@@ -295,7 +323,15 @@ func deliverSome(t *testing.T, rnd *rand.Rand, s *Store, r Route, m *model) Rout
 		}
 		settled = append(settled, st)
 	}
-	ok(t, s.Settle(ctx, r, through, settled))
+	if rnd.IntN(2) == 0 {
+		ok(t, s.Settle(ctx, r, through, settled))
+	} else {
+		var batch []Intent
+		for _, st := range settled {
+			batch = append(batch, Intent{OID: st.OID, Refs: []string{"never:seen"}})
+		}
+		ok(t, s.Settle(ctx, r, through, settled, must(s.Intend(ctx, r, batch))(t)))
+	}
 	r = route(t, s)
 	if r.Cursor != through {
 		t.Fatalf("cursor %d, want %d", r.Cursor, through)
@@ -376,9 +412,10 @@ func compareStats(t *testing.T, s *Store, m *model) {
 	}
 	var good, bad int64
 	for _, e := range m.ledger {
-		if e.Status == intel.Delivered {
+		switch e.Status {
+		case intel.Delivered:
 			good++
-		} else {
+		case intel.Rejected:
 			bad++
 		}
 	}

@@ -166,6 +166,11 @@ func (s *Store) openWriter(ctx context.Context, steps []string) (err error) {
 			return err
 		}
 	}
+	// What SQLite keeps to undo half of a statement of several rows: a few pages,
+	// not worth a file. Not earlier, as a migration may sort a whole table.
+	if _, err := s.w.ExecContext(ctx, "PRAGMA temp_store = memory"); err != nil {
+		return err
+	}
 	if s.r, err = sql.Open("sqlite", dsn(s.path, "mode=ro", pragma("busy_timeout", busyMillis), pragma("cache_size", -readerCache))); err != nil {
 		return err
 	}

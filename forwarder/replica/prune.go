@@ -101,7 +101,8 @@ func (s *Store) pruneRoute(ctx context.Context, id int64, rep *PruneReport) erro
 // pruneFeed removes a feed and what hangs on it, the feed last.
 func (s *Store) pruneFeed(ctx context.Context, id int64, rep *PruneReport) error {
 	for _, q := range []string{
-		`DELETE FROM waiting WHERE feed = ?1 AND (ref, oid) IN (SELECT ref, oid FROM waiting WHERE feed = ?1 LIMIT ?2)`,
+		`DELETE FROM waiting WHERE (missing, oid) IN (SELECT w.missing, w.oid FROM missing m CROSS JOIN waiting w ON w.missing = m.id WHERE m.feed = ?1 LIMIT ?2)`,
+		`DELETE FROM missing WHERE id IN (SELECT id FROM missing WHERE feed = ?1 LIMIT ?2)`,
 		`DELETE FROM due WHERE feed = ?1 AND oid IN (SELECT oid FROM due WHERE feed = ?1 LIMIT ?2)`,
 		`DELETE FROM mark WHERE feed = ?1 AND oid IN (SELECT oid FROM mark WHERE feed = ?1 LIMIT ?2)`,
 	} {
@@ -126,7 +127,7 @@ func (s *Store) pruneFeed(ctx context.Context, id int64, rep *PruneReport) error
 				oids = append(oids, oid)
 				feed.count(indicator, state, -1)
 				return nil
-			}, `SELECT oid, type = 'indicator', state FROM object WHERE feed = ? ORDER BY stix_id LIMIT ?`, id, pruneSlice); err != nil {
+			}, `SELECT oid, type = 'indicator', state FROM object WHERE feed = ? ORDER BY id_hash LIMIT ?`, id, pruneSlice); err != nil {
 				return err
 			}
 			if err := t.exec(`DELETE FROM object WHERE oid IN (SELECT value FROM json_each(?))`, jsonInts(oids)); err != nil {

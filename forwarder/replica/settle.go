@@ -84,14 +84,17 @@ func (t *tx) settle(route int64, settled []Settlement) error {
 		oids[i] = settled[i].OID
 	}
 	delta := make(map[kind]int64)
+	known := make(map[int64]bool) // in the ledger already
 	if err := t.each(func(r scanner) error {
+		var oid int64
 		var k kind
-		if err := r.Scan(&k.status, &k.reason); err != nil {
+		if err := r.Scan(&oid, &k.status, &k.reason); err != nil {
 			return err
 		}
+		known[oid] = true
 		delta[k]--
 		return nil
-	}, `SELECT l.status, l.reason FROM json_each(?) j CROSS JOIN ledger l WHERE l.route = ? AND l.oid = j.value`,
+	}, `SELECT l.oid, l.status, l.reason FROM json_each(?) j CROSS JOIN ledger l WHERE l.route = ? AND l.oid = j.value`,
 		jsonInts(oids), route); err != nil {
 		return err
 	}
@@ -106,7 +109,7 @@ func (t *tx) settle(route int64, settled []Settlement) error {
 		delta[kind{st.Entry.Status, st.Entry.Reason}]++
 		put = append(put, st)
 	}
-	if err := t.putLedger(route, put); err != nil {
+	if err := t.putLedger(route, put, known); err != nil {
 		return err
 	}
 	if len(drop) > 0 {
@@ -126,8 +129,22 @@ func (t *tx) settle(route int64, settled []Settlement) error {
 	return nil
 }
 
-func (t *tx) putLedger(route int64, put []*Settlement) error {
+// Rows of the ledger that are known to be new are inserted many at a time; the
+// others, few but for replays, replace what is there.
+var (
+	insertLedger = newInsert(`INSERT OR ROLLBACK INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay)`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+	replaceLedger = newInsert(`INSERT OR ROLLBACK INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay)`,
+		`(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		`ON CONFLICT (route, oid) DO UPDATE SET version = excluded.version, digest = excluded.digest, status = excluded.status,
+		reason = excluded.reason, refs = excluded.refs, first = excluded.first, last = excluded.last, replay = excluded.replay`)
+)
+
+// putLedger writes the entries of put, those of objects in known over what is
+// there.
+func (t *tx) putLedger(route int64, put []*Settlement, known map[int64]bool) error {
 	now := t.s.now().UnixMicro()
+	fresh, old := insertLedger.begin(t), replaceLedger.begin(t)
 	for _, st := range put {
 		e := st.Entry
 		last := micro(e.Last)
@@ -138,13 +155,13 @@ func (t *tx) putLedger(route int64, put []*Settlement) error {
 		if first == 0 {
 			first = last
 		}
-		if err := t.exec(`INSERT INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (route, oid) DO UPDATE SET version = excluded.version, digest = excluded.digest, status = excluded.status,
-			reason = excluded.reason, refs = excluded.refs, first = excluded.first, last = excluded.last, replay = excluded.replay`,
-			route, st.OID, e.Version, int64(e.Digest), int64(e.Status), e.Reason, encodeRefs(e.Refs), first, last, e.Replay); err != nil {
+		in := fresh
+		if known[st.OID] {
+			in = old
+		}
+		if err := in.add(route, st.OID, e.Version, int64(e.Digest), int64(e.Status), e.Reason, encodeRefs(e.Refs), first, last, e.Replay); err != nil {
 			return err
 		}
 	}
-	return nil
+	return errors.Join(fresh.end(), old.end())
 }

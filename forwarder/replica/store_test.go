@@ -488,6 +488,8 @@ func TestCheckFinds(t *testing.T) {
 		"belongs to no route":    `DELETE FROM route`,
 		"belongs to no coll":     `DELETE FROM collection`,
 		"letter belongs to no o": `UPDATE dead SET oid = 77`,
+		"there twice":            `UPDATE object SET (stix_id, id_hash) = (SELECT stix_id, id_hash FROM object WHERE oid = 1)`,
+		"leads to another id":    `UPDATE object SET id_hash = id_hash + 1`,
 	} {
 		s := openNew(t)
 		apply(t, s, ind("1", 1), ind("2", 1))
@@ -526,11 +528,30 @@ func TestReadOnly(t *testing.T) {
 			t.Errorf("%s: got %v", what, err)
 		}
 	}
-	ok(t, ro.Backup(ctx, filepath.Join(t.TempDir(), "copy")))
+	backup := func(what string) {
+		t.Helper()
+		copied := t.TempDir()
+		ok(t, ro.Backup(ctx, filepath.Join(copied, dbName)))
+		restored := openAt(t, copied)
+		if recs := changes(t, restored, r, 0); len(recs) != 2 {
+			t.Errorf("%s: %d records in the backup, want 2", what, len(recs))
+		}
+		sound(t, restored)
+	}
+	backup("beside the service")
+	// As after kill -9: the log is there, but nobody who writes.
+	killed := t.TempDir()
+	for _, ext := range []string{"", "-wal"} {
+		ok(t, os.WriteFile(filepath.Join(killed, dbName+ext), must(os.ReadFile(s.Path()+ext))(t), 0o600))
+	}
 	ok(t, ro.Close())
+	ro = must(Open(ctx, Options{Dir: killed, ReadOnly: true}))(t)
+	defer ro.Close()
+	backup("after the service was killed")
 	ok(t, s.Close())
 	ro = must(Open(ctx, Options{Dir: dir, ReadOnly: true}))(t)
 	defer ro.Close()
+	backup("without a service")
 	if recs := changes(t, ro, r, 0); len(recs) != 2 {
 		t.Errorf("without a service: %d records, want 2", len(recs))
 	}
@@ -590,8 +611,8 @@ func TestPlans(t *testing.T) {
 		`SELECT ` + recordColumns + ` FROM object o LEFT JOIN ledger l ON l.route = 1 AND l.oid = o.oid WHERE o.feed = 1 AND o.type = 'indicator' AND o.seq > 1 ORDER BY o.seq LIMIT 10`: "object_change",
 		`SELECT oid, feed FROM object WHERE state = 0 AND expires > 0 AND expires <= 5 ORDER BY expires LIMIT 5`:                                                                         "object_expiry",
 		`SELECT expires FROM object WHERE state = 0 AND expires > 0 ORDER BY expires LIMIT 1`:                                                                                            "object_expiry",
-		`SELECT x.oid FROM object x WHERE x.feed = 1 AND x.about = 'a' AND x.state = 0 ORDER BY x.oid DESC LIMIT 5`:                                                                      "object_about",
-		`SELECT 1 FROM json_each('[]') j CROSS JOIN object l ON l.feed = 1 AND l.target = j.value AND l.state = 0`:                                                                       "object_target",
+		`SELECT x.oid FROM object x WHERE x.feed = 1 AND x.about_hash = 1 AND x.about = 'a' AND x.state = 0 ORDER BY x.oid DESC LIMIT 5`:                                                 "object_about",
+		`SELECT 1 FROM json_each('[]') j CROSS JOIN object l ON l.feed = 1 AND l.target_hash = j.value AND l.target = j.key AND l.state = 0`:                                             "object_target",
 		`SELECT 1 FROM object WHERE feed = 1 AND type = 'indicator' AND seq > 5 LIMIT 5`:                                                                                                 "COVERING INDEX object_change",
 	} {
 		rows, err := s.r.QueryContext(ctx, "EXPLAIN QUERY PLAN "+q)

@@ -1,6 +1,9 @@
 package replica
 
-import "context"
+import (
+	"context"
+	"math"
+)
 
 // markSlice bounds the marks that one transaction drops.
 const markSlice = 50_000
@@ -66,24 +69,24 @@ func (s *Store) endWalk(ctx context.Context, op, feed string, walk int64) error 
 // the rest.
 func (s *Store) Sweep(ctx context.Context, feed string, walk int64) (gone int, err error) {
 	op := "sweep " + feed
-	after := ""
+	after := start
 	for {
-		ids, id, err := s.unmarked(ctx, op, feed, after)
+		oids, id, next, err := s.unmarked(ctx, op, feed, after)
 		if err != nil {
 			return gone, err
 		}
 		var n int
 		if err := s.write(ctx, op, func(t *tx) (err error) {
-			n, err = t.sweep(id, walk, ids)
+			n, err = t.sweep(id, walk, oids)
 			return err
 		}); err != nil {
 			return gone, err
 		}
 		gone += n
-		if len(ids) < retireSlice {
+		if len(oids) < retireSlice {
 			break
 		}
-		after = ids[len(ids)-1]
+		after = next
 	}
 	for more := true; more; { // a target that is gone may have had many links
 		if err := s.write(ctx, op, func(t *tx) error {
@@ -101,29 +104,34 @@ func (s *Store) Sweep(ctx context.Context, feed string, walk int64) (gone int, e
 	return gone, s.endWalk(ctx, op, feed, walk)
 }
 
-// unmarked finds the next current objects without a mark, in the order of their
-// ids. Nobody has to wait while it looks.
-func (s *Store) unmarked(ctx context.Context, op, feed, after string) (ids []string, id int64, err error) {
+// A place is one in the index of ids.
+type place struct{ hash, oid int64 }
+
+// start comes before every other place; change numbers begin with 1.
+var start = place{math.MinInt64, 0}
+
+// unmarked finds the next current objects without a mark, in the order of the
+// index of ids, and the place of the last. Nobody has to wait while it looks.
+func (s *Store) unmarked(ctx context.Context, op, feed string, after place) (oids []int64, id int64, last place, err error) {
 	err = s.read(ctx, op, func(t *readTx) error {
 		if id, _, err = t.feedID(feed); err != nil {
 			return err
 		}
 		return t.each(func(r scanner) error {
-			var s string
-			if err := r.Scan(&s); err != nil {
+			if err := r.Scan(&last.hash, &last.oid); err != nil {
 				return err
 			}
-			ids = append(ids, s)
+			oids = append(oids, last.oid)
 			return nil
-		}, `SELECT o.stix_id FROM object o WHERE o.feed = ? AND o.stix_id > ?
+		}, `SELECT o.id_hash, o.oid FROM object o WHERE o.feed = ? AND (o.id_hash, o.oid) > (?, ?)
 			AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.feed = o.feed AND m.oid = o.oid)
-			AND o.state = 0 ORDER BY o.stix_id LIMIT ?`, id, after, retireSlice)
+			AND o.state = 0 ORDER BY o.id_hash, o.oid LIMIT ?`, id, after.hash, after.oid, retireSlice)
 	})
-	return ids, id, err
+	return oids, id, last, err
 }
 
-// sweep makes those of ids gone that are still current and unmarked.
-func (t *tx) sweep(id, walk int64, ids []string) (int, error) {
+// sweep makes those of candidates gone that are still current and unmarked.
+func (t *tx) sweep(id, walk int64, candidates []int64) (int, error) {
 	if id == 0 {
 		return 0, ErrWalkOver
 	}
@@ -156,8 +164,8 @@ func (t *tx) sweep(id, walk int64, ids []string) (int, error) {
 		return nil
 	}, `SELECT o.oid, o.stix_id, o.type = 'indicator', coalesce(o.about, '')
 		FROM json_each(?) j CROSS JOIN object o
-		WHERE o.feed = ? AND o.stix_id = j.value AND o.state = 0
-		AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.feed = o.feed AND m.oid = o.oid)`, jsonStrings(ids), id); err != nil {
+		WHERE o.oid = j.value AND o.feed = ? AND o.state = 0
+		AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.feed = o.feed AND m.oid = o.oid)`, jsonInts(candidates), id); err != nil {
 		return 0, err
 	}
 	if len(oids) == 0 {

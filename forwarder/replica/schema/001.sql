@@ -1,4 +1,9 @@
 -- Version 1. Times are microseconds since 1970 UTC, 0 = none.
+--
+-- A column id_hash, about_hash or target_hash is the hash of the STIX id beside
+-- it: SHA-256, first 8 bytes, big-endian. Ids are random, so that almost every
+-- new object dirties a page of any index of them; an index of hashes has a third
+-- of the pages. Two ids may share a hash: who looks one up compares the id too.
 
 CREATE TABLE counter (
 	name  TEXT PRIMARY KEY,
@@ -35,29 +40,39 @@ CREATE TABLE object (
 	seq        INTEGER NOT NULL,
 	feed       INTEGER NOT NULL REFERENCES feed (id),
 	collection INTEGER NOT NULL REFERENCES collection (id), -- that first served it
-	stix_id    TEXT    NOT NULL,
+	stix_id    TEXT    NOT NULL, -- one object each, in a feed
+	id_hash    INTEGER NOT NULL,
 	type       TEXT    NOT NULL,
 	state      INTEGER NOT NULL, -- 0 current, 1 revoked, 2 expired, 3 gone
 	version    INTEGER NOT NULL,
 	expires    INTEGER NOT NULL,
 	hash       INTEGER NOT NULL, -- of raw: SHA-256, first 8 bytes
 	about      TEXT,             -- stix_id of the indicator it says something about
+	about_hash INTEGER,
 	target     TEXT,             -- stix_id of what it links that indicator to
+	target_hash INTEGER,
 	refs       TEXT    NOT NULL, -- stix_ids of what describes it, separated by blanks
-	raw        TEXT    NOT NULL,
-	UNIQUE (feed, stix_id)
+	raw        TEXT    NOT NULL
 );
+CREATE INDEX object_id ON object (feed, id_hash);
 CREATE UNIQUE INDEX object_change ON object (feed, seq) WHERE type = 'indicator';
 CREATE INDEX object_expiry ON object (expires) WHERE state = 0 AND expires > 0;
-CREATE INDEX object_about  ON object (feed, about) WHERE about IS NOT NULL;
-CREATE INDEX object_target ON object (feed, target) WHERE target IS NOT NULL;
+CREATE INDEX object_about  ON object (feed, about_hash) WHERE about_hash IS NOT NULL;
+CREATE INDEX object_target ON object (feed, target_hash) WHERE target_hash IS NOT NULL;
 
--- Indicators that refer to an object which is not here (yet).
+-- Objects that indicators refer to and that are not here (yet), and those
+-- indicators.
+CREATE TABLE missing (
+	id      INTEGER PRIMARY KEY,
+	feed    INTEGER NOT NULL,
+	stix_id TEXT    NOT NULL,
+	id_hash INTEGER NOT NULL
+);
+CREATE INDEX missing_id ON missing (feed, id_hash);
 CREATE TABLE waiting (
-	feed INTEGER NOT NULL,
-	ref  TEXT    NOT NULL,
-	oid  INTEGER NOT NULL,
-	PRIMARY KEY (feed, ref, oid)
+	missing INTEGER NOT NULL,
+	oid     INTEGER NOT NULL,
+	PRIMARY KEY (missing, oid)
 ) WITHOUT ROWID;
 
 -- Indicators whose context changed and that have yet to get a new seq.
@@ -106,6 +121,15 @@ CREATE TABLE outcome (
 	n      INTEGER NOT NULL,
 	PRIMARY KEY (route, status, reason)
 ) WITHOUT ROWID;
+
+-- What is being handed to a sink, so that nothing that may have arrived is
+-- forgotten when the process dies before the answer.
+CREATE TABLE intent (
+	id      INTEGER PRIMARY KEY,
+	route   INTEGER NOT NULL REFERENCES route (id),
+	content TEXT    NOT NULL -- JSON: [{"oid": 1, "refs": ["…"]}, …]
+);
+CREATE INDEX intent_route ON intent (route);
 
 CREATE TABLE dead (
 	id       INTEGER PRIMARY KEY,

@@ -37,36 +37,49 @@ CREATE TABLE object (
 	seq        INTEGER NOT NULL,
 	feed       INTEGER NOT NULL REFERENCES feed (id),
 	collection INTEGER NOT NULL REFERENCES collection (id), -- that first served it
-	stix_id    TEXT    NOT NULL,
+	stix_id    TEXT    NOT NULL, -- one object each, in a feed
+	id_hash    INTEGER NOT NULL,
 	type       TEXT    NOT NULL,
 	state      INTEGER NOT NULL, -- 0 current, 1 revoked, 2 expired, 3 gone
 	version    INTEGER NOT NULL,
 	expires    INTEGER NOT NULL,
 	hash       INTEGER NOT NULL, -- of raw: SHA-256, first 8 bytes
 	about      TEXT,             -- stix_id of the indicator it says something about
+	about_hash INTEGER,
 	target     TEXT,             -- stix_id of what it links that indicator to
+	target_hash INTEGER,
 	refs       TEXT    NOT NULL, -- stix_ids of what describes it, separated by blanks
-	raw        TEXT    NOT NULL,
-	UNIQUE (feed, stix_id)
+	raw        TEXT    NOT NULL
 );
+CREATE INDEX object_id ON object (feed, id_hash);
 CREATE UNIQUE INDEX object_change ON object (feed, seq) WHERE type = 'indicator';
 CREATE INDEX object_expiry ON object (expires) WHERE state = 0 AND expires > 0;
-CREATE INDEX object_about  ON object (feed, about) WHERE about IS NOT NULL;
-CREATE INDEX object_target ON object (feed, target) WHERE target IS NOT NULL;
+CREATE INDEX object_about  ON object (feed, about_hash) WHERE about_hash IS NOT NULL;
+CREATE INDEX object_target ON object (feed, target_hash) WHERE target_hash IS NOT NULL;
 
+-- Objects that indicators refer to and that are not here (yet), and those
+-- indicators.
+CREATE TABLE missing (
+	id      INTEGER PRIMARY KEY,
+	feed    INTEGER NOT NULL,
+	stix_id TEXT    NOT NULL,
+	id_hash INTEGER NOT NULL
+);
+CREATE INDEX missing_id ON missing (feed, id_hash);
 CREATE TABLE waiting (
-	feed INTEGER NOT NULL,
-	ref  TEXT    NOT NULL,
-	oid  INTEGER NOT NULL,
-	PRIMARY KEY (feed, ref, oid)
+	missing INTEGER NOT NULL,
+	oid     INTEGER NOT NULL,
+	PRIMARY KEY (missing, oid)
 ) WITHOUT ROWID;
 
+-- Indicators whose context changed and that have yet to get a new seq.
 CREATE TABLE due (
 	feed INTEGER NOT NULL,
 	oid  INTEGER NOT NULL,
 	PRIMARY KEY (feed, oid)
 ) WITHOUT ROWID;
 
+-- Objects served since the feed's resync began.
 CREATE TABLE mark (
 	feed INTEGER NOT NULL,
 	oid  INTEGER NOT NULL,
@@ -97,6 +110,7 @@ CREATE TABLE ledger (
 	PRIMARY KEY (route, oid)
 ) WITHOUT ROWID;
 
+-- How many rows the ledger has of each kind.
 CREATE TABLE outcome (
 	route  INTEGER NOT NULL,
 	status INTEGER NOT NULL,
@@ -104,6 +118,15 @@ CREATE TABLE outcome (
 	n      INTEGER NOT NULL,
 	PRIMARY KEY (route, status, reason)
 ) WITHOUT ROWID;
+
+-- What is being handed to a sink, so that nothing that may have arrived is
+-- forgotten when the process dies before the answer.
+CREATE TABLE intent (
+	id      INTEGER PRIMARY KEY,
+	route   INTEGER NOT NULL REFERENCES route (id),
+	content TEXT    NOT NULL -- JSON: [{"oid": 1, "refs": ["…"]}, …]
+);
+CREATE INDEX intent_route ON intent (route);
 
 CREATE TABLE dead (
 	id       INTEGER PRIMARY KEY,
@@ -138,14 +161,16 @@ CREATE VIEW dead_letters AS
 	SELECT d.id, r.feed, r.sink, o.stix_id, d.version, d.time, d.reason, d.detail, d.attempts, d.retry, d.sent
 	FROM dead d JOIN route r ON r.id = d.route JOIN object o ON o.oid = d.oid;
 
-UPDATE counter SET value = 4 WHERE name = 'seq';
-INSERT INTO feed (id, name, head, walk, walks, objects, current, revoked, expired, gone) VALUES (1, 'f', 4, 0, 1, 3, 1, 1, 0, 0);
+UPDATE counter SET value = 5 WHERE name = 'seq';
+INSERT INTO feed (id, name, head, walk, walks, objects, current, revoked, expired, gone) VALUES (1, 'f', 5, 0, 1, 4, 1, 1, 0, 0);
 INSERT INTO collection (id, feed, root, name, position, fingerprint, updated) VALUES (1, 1, 'https://taxii.example.com/root/', 'c1', '{"w":"2026-01-01T00:00:00Z"}', 'fp', 1767225600000000);
-INSERT INTO object (oid, seq, feed, collection, stix_id, type, state, version, expires, hash, about, target, refs, raw) VALUES
-	(1, 1, 1, 1, 'identity--1', 'identity', 0, 5, 0, 1, NULL, NULL, '', '{"type":"identity","id":"identity--1","name":"Example"}'),
-	(2, 2, 1, 1, 'indicator--1', 'indicator', 1, 5, 0, 2, NULL, NULL, 'identity--1 marking-definition--9', '{"type":"indicator","id":"indicator--1","revoked":true}'),
-	(3, 4, 1, 1, 'indicator--2', 'indicator', 0, 6, 1893456000000000, 3, NULL, NULL, 'identity--1', '{"type":"indicator","id":"indicator--2"}');
-INSERT INTO waiting (feed, ref, oid) VALUES (1, 'marking-definition--9', 2);
+INSERT INTO object (oid, seq, feed, collection, stix_id, id_hash, type, state, version, expires, hash, about, about_hash, target, target_hash, refs, raw) VALUES
+	(1, 1, 1, 1, 'identity--1', -5511319389454147457, 'identity', 0, 5, 0, 1, NULL, NULL, NULL, NULL, '', '{"type":"identity","id":"identity--1","name":"Example"}'),
+	(2, 2, 1, 1, 'indicator--1', 7750210101773544449, 'indicator', 1, 5, 0, 2, NULL, NULL, NULL, NULL, 'identity--1 marking-definition--9', '{"type":"indicator","id":"indicator--1","revoked":true}'),
+	(3, 4, 1, 1, 'indicator--2', 8132526531904547783, 'indicator', 0, 6, 1893456000000000, 3, NULL, NULL, NULL, NULL, 'identity--1', '{"type":"indicator","id":"indicator--2"}'),
+	(5, 5, 1, 1, 'sighting--1', 7367435920976050368, 'sighting', 0, 6, 0, 4, 'indicator--2', 8132526531904547783, NULL, NULL, '', '{"type":"sighting","id":"sighting--1"}');
+INSERT INTO missing (id, feed, stix_id, id_hash) VALUES (1, 1, 'marking-definition--9', 3264342723068781350);
+INSERT INTO waiting (missing, oid) VALUES (1, 2);
 INSERT INTO route (id, feed, sink, fingerprint, cursor, epoch) VALUES (1, 'f', 'splunk.soc', 'fp', 3, 1);
 INSERT INTO ledger (route, oid, version, digest, status, reason, refs, first, last, replay) VALUES
 	(1, 2, 5, -7, 3, 'too_long', '[]', 1767225600000000, 1767225600000000, 0),
@@ -153,3 +178,4 @@ INSERT INTO ledger (route, oid, version, digest, status, reason, refs, first, la
 INSERT INTO outcome (route, status, reason, n) VALUES (1, 3, 'too_long', 1), (1, 1, '', 1);
 INSERT INTO dead (id, route, oid, seq, version, time, reason, detail, sent, attempts, retry) VALUES
 	(1, 1, 2, 2, 5, 1767225600000000, 'too_long', 'value is too long', '{}', 1, 0);
+INSERT INTO intent (id, route, content) VALUES (1, 1, '[{"oid":3,"refs":["url:http://example.com/new"]}]');

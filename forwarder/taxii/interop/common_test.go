@@ -11,12 +11,12 @@ import (
 	"taxii-forwarder/forwarder/taxii"
 )
 
-// A target is a server with an API root whose collections large and small hold
-// largeFeed and smallFeed; reader may read both, writer may write to small.
+// A target is a server whose collections large and small hold largeFeed and
+// smallFeed; reader may read both, writer may write to small.
 type target struct {
 	*server
-	root         string
-	large, small string
+	root, small string // URL of the API root, id of the collection
+	bulk, large string
 }
 
 // conforms runs what every server has to serve for.
@@ -31,7 +31,7 @@ func (s target) conforms(t *testing.T) {
 // walk reads the large collection whole, and then again.
 func (s target) walk(t *testing.T) {
 	entries := largeFeed()
-	f := follow(client(t, s.server, &reader), s.root, s.large)
+	f := follow(client(t, s.server, &reader), s.bulk, s.large)
 	res := f.must(t)
 	f.has(t, objectsOf(entries))
 	last := entries[len(entries)-1].Added

@@ -65,7 +65,8 @@ func startOpenTAXII(t *testing.T) target {
 func openTAXII(t *testing.T, content openContent) target {
 	t.Helper()
 	s := start(t, "serve_opentaxii.py", map[string]any{"content.json": content})
-	return target{server: s, root: s.origin + "/taxii2/" + s.ids["Threats"] + "/", large: s.ids["Large"], small: s.ids["Small"]}
+	root := s.origin + "/taxii2/" + s.ids["Threats"] + "/"
+	return target{server: s, root: root, small: s.ids["Small"], bulk: root, large: s.ids["Large"]}
 }
 
 func TestOpenTAXII(t *testing.T) {

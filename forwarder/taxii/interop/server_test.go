@@ -16,6 +16,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"taxii-forwarder/forwarder/taxii"
 )
 
 // Time allowed to a server. Both import a great deal, and the machine may have
@@ -39,10 +41,10 @@ type server struct {
 
 // An event is a line of a script's standard output.
 type event struct {
-	Event string            `json:"event"`
-	Port  int               `json:"port"`
-	IDs   map[string]string `json:"ids"`
-	Count int               `json:"count"`
+	Event  string            `json:"event"`
+	Port   int               `json:"port"`
+	IDs    map[string]string `json:"ids"`
+	Tokens []string          `json:"tokens"` // that have expired
 }
 
 // start runs a script of testdata on a directory with files and waits until it
@@ -134,13 +136,27 @@ func (s *server) post(t *testing.T, root, collection string, objects ...stixObje
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, root+"collections/"+collection+"/objects/", bytes.NewReader(body))
+	var status struct {
+		SuccessCount int `json:"success_count"`
+	}
+	s.do(t, http.MethodPost, root+"collections/"+collection+"/objects/", body, http.StatusAccepted, &status)
+	if status.SuccessCount != len(objects) {
+		t.Fatalf("the server took %d of %d objects", status.SuccessCount, len(objects))
+	}
+}
+
+// do makes a request as writer and reads the answer.
+func (s *server) do(t *testing.T, method, url string, body []byte, want int, into any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.SetBasicAuth(writer.Username, writer.Password)
-	req.Header.Set("Accept", "application/taxii+json;version=2.1")
-	req.Header.Set("Content-Type", "application/taxii+json;version=2.1")
+	req.Header.Set("Accept", taxii.MediaType)
+	if len(body) > 0 {
+		req.Header.Set("Content-Type", taxii.MediaType)
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -150,11 +166,8 @@ func (s *server) post(t *testing.T, root, collection string, objects ...stixObje
 	if err != nil {
 		t.Fatal(err)
 	}
-	var status struct {
-		SuccessCount int `json:"success_count"`
-	}
-	if err := json.Unmarshal(answer, &status); err != nil || resp.StatusCode != http.StatusAccepted || status.SuccessCount != len(objects) {
-		t.Fatalf("the server did not take %d objects: %s: %s", len(objects), resp.Status, answer)
+	if err := json.Unmarshal(answer, into); err != nil || resp.StatusCode != want {
+		t.Fatalf("%s %s: %s: %s", method, url, resp.Status, answer)
 	}
 }
 

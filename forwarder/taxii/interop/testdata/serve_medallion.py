@@ -41,10 +41,10 @@ class Backend(MemoryBackend):
     """Says when next tokens have expired."""
 
     def _pop_expired_sessions(self):
-        before = len(self.next)
+        before = set(self.next)
         super()._pop_expired_sessions()
-        if len(self.next) < before:
-            say("expired", count=before - len(self.next))
+        if expired := before - set(self.next):
+            say("expired", tokens=sorted(expired))
 
 
 def main(folder):
