@@ -85,8 +85,9 @@ func (c *collectionLoop) count(p *page, a replica.Applied) {
 	n.older += a.Older
 	n.pages += p.ends
 	if len(p.broken) > 0 {
-		if n.broken == 0 {
+		if !c.brokenSaid {
 			c.log.Warn("skipped an entry that is no usable STIX object; further ones are only counted", "reason", p.broken[0])
+			c.brokenSaid = true
 		}
 		n.broken += len(p.broken)
 		c.feed.metrics.Broken(c.feed.Name, c.ID, len(p.broken))

@@ -32,7 +32,8 @@ type collectionLoop struct {
 	polling  bool
 	nextPoll time.Time
 	warnings []string
-	oddSaid  bool // odd members were logged already
+	// What was logged already: an entry within the overlap comes again at every poll.
+	oddSaid, brokenSaid bool
 }
 
 // counts sums up one walk.
