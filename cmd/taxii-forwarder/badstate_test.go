@@ -122,6 +122,11 @@ func TestCorruptState(t *testing.T) {
 			if b, err := os.ReadFile(aside[0]); err != nil || !bytes.Equal(b, damaged) {
 				t.Errorf("what was set aside is not what there was: %v", err)
 			}
+			// Nor does the next start, a service manager's, begin anew unasked.
+			call(t, "run", "--config", config).one(t, exitError, `nobody has decided yet what to do; it was set aside as \S+state\.db\.corrupt-\S+: restore a backup as`)
+			if err := os.Rename(aside[0], filepath.Join(dir, "aside")); err != nil {
+				t.Fatal(err)
+			}
 			os.Remove(out)
 			fill(t, config, out, 10)
 		})

@@ -50,12 +50,13 @@ type Store struct {
 }
 
 // Page cache per connection in KiB, and the size in pages at which the
-// write-ahead log is moved into the database. A long log spares rewriting the
-// pages of the id index that almost every batch touches; large pages spare
-// system calls.
+// write-ahead log is moved into the database. The writer's cache holds the index
+// of ids of some 700,000 objects, of which every batch touches most pages;
+// readers mostly go forward. A long log spares rewriting those pages; large
+// pages spare system calls.
 const (
-	writerCache    = 24 << 10
-	readerCache    = 4 << 10
+	writerCache    = 20 << 10
+	readerCache    = 1 << 10
 	readers        = 4
 	checkpointSize = 8192
 	pageSize       = 8192

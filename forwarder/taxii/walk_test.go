@@ -34,6 +34,22 @@ func feed(t testing.TB, o taxiitest.Options, n int, dated func(i int) time.Time)
 
 func walkOf(s *taxiitest.Server) Walk { return Walk{Root: s.RootURL(), Collection: "all"} }
 
+// Where every page ends between two dates, nothing shows that tokens are sound,
+// and each boundary is looked at: by one small request, not by another page.
+func TestBoundariesBetweenDates(t *testing.T) {
+	const objects, page = 600, 50
+	s, _ := feed(t, taxiitest.Options{}, objects, func(i int) time.Time { return epoch.Add(time.Duration(i/5) * time.Second) })
+	r := newReader(t)
+	res, err := r.walk(clientFor(t, s, Options{PageSize: page}), walkOf(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.need(objects)
+	if most := 2*objects/page - 1; res.Requests > most || res.Objects > objects+most*probeLimit {
+		t.Errorf("%d requests and %d objects, want at most %d requests", res.Requests, res.Objects, most)
+	}
+}
+
 func TestWalkParameters(t *testing.T) {
 	s, _ := feed(t, taxiitest.Options{}, 35, nil)
 	c := clientFor(t, s, Options{PageSize: 10})

@@ -192,12 +192,13 @@ type program struct {
 	dir, config string
 	cmd         *exec.Cmd
 	log         *tail
-	done        chan error
+	err         error         // with which it ended
+	done        chan struct{} // closed when it has
 }
 
 func (p *program) start(t *testing.T) {
 	t.Helper()
-	p.log, p.done = &tail{}, make(chan error, 1)
+	p.log, p.done, p.err = &tail{}, make(chan struct{}), nil
 	cmd := exec.Command(binary, "run", "--config", p.config)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
@@ -205,10 +206,16 @@ func (p *program) start(t *testing.T) {
 	}
 	p.cmd = cmd
 	done := p.done
-	go func() { done <- cmd.Wait() }()
+	go func() {
+		defer close(done)
+		p.err = cmd.Wait()
+	}()
 	t.Cleanup(func() { // where the test ended before stop
-		if cmd.ProcessState == nil {
+		select {
+		case <-done:
+		default:
 			_ = cmd.Process.Kill()
+			<-done
 		}
 	})
 }
@@ -225,9 +232,9 @@ func (p *program) stop(t *testing.T) {
 		t.Error(err)
 	}
 	select {
-	case err := <-p.done:
-		if err != nil {
-			t.Errorf("the program ended with %v:\n%s", err, p.log)
+	case <-p.done:
+		if p.err != nil {
+			t.Errorf("the program ended with %v:\n%s", p.err, p.log)
 		}
 	case <-time.After(30 * time.Second):
 		_ = p.cmd.Process.Kill()
@@ -251,8 +258,8 @@ func (p *program) until(t *testing.T, what string, holds func(status.Status) boo
 		}
 		select {
 		case <-tick.C:
-		case err := <-p.done:
-			t.Fatalf("waiting until %s, the program ended: %v\n%s", what, err, p.log)
+		case <-p.done:
+			t.Fatalf("waiting until %s, the program ended: %v\n%s", what, p.err, p.log)
 		case <-deadline:
 			t.Fatalf("waited %s, but not so that %s\n%s\n%s", patience, what, last, p.log)
 		}
