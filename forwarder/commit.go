@@ -20,7 +20,7 @@ type page struct {
 
 // Bounds of what is decoded ahead of the disk and of one transaction.
 const (
-	pagesAhead    = 4
+	pagesAhead    = 2
 	commitObjects = 4000
 )
 

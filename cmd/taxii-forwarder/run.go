@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 
 	"taxii-forwarder/cmd/internal/app"
 	"taxii-forwarder/cmd/internal/svc"
@@ -26,6 +28,11 @@ func init() {
 		}
 		if err := none(operands); err != nil {
 			return err
+		}
+		if os.Getenv("GOGC") == "" {
+			// A service is a guest on its machine: a third less memory for a few per
+			// cent more work.
+			debug.SetGCPercent(50)
 		}
 		v, c, _ := build()
 		return explainError(e, svc.Run(ctx, app.Options{ConfigPath: *path, Version: v, Commit: c}, e.stderr))
