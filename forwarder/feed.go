@@ -128,7 +128,7 @@ func (f *feedLoop) list(ctx context.Context) ([]taxii.Collection, error) {
 		all = append(all, cs...)
 	}
 	if len(all) == 0 && firstErr != nil {
-		return nil, firstErr
+		return f.unlisted(firstErr)
 	}
 	picked, problems := taxii.Select(all, f.Collections)
 	if len(picked) == 0 {
@@ -143,6 +143,27 @@ func (f *feedLoop) list(ctx context.Context) ([]taxii.Collection, error) {
 		f.log.Warn("collection not followed", "reason", p)
 	}
 	return picked, nil
+}
+
+// unlisted returns the configured collections of a root that can not list what
+// it has (OpenTAXII 0.9 answers 500, its issue 243): their names are ids then.
+// It gives up with the listing's error when the credentials are to blame, or the
+// configuration does not name root and collections.
+func (f *feedLoop) unlisted(cause error) ([]taxii.Collection, error) {
+	switch intel.AsFailure(cause).Kind {
+	case intel.FailServer, intel.FailNotFound, intel.FailProtocol:
+	default:
+		return nil, cause
+	}
+	if f.APIRootURL == "" || len(f.Collections) == 0 || slices.Contains(f.Collections, "*") {
+		return nil, cause
+	}
+	f.log.Debug("the API root can not list its collections; the configured names are taken for ids", "root", f.APIRootURL, "error", cause)
+	var out []taxii.Collection
+	for _, id := range f.Collections {
+		out = append(out, taxii.Collection{Root: f.APIRootURL, ID: id, CanRead: true})
+	}
+	return out, nil
 }
 
 // adopt makes found the followed collections. It reports whether one of them

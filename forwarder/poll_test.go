@@ -162,3 +162,27 @@ func TestFailingServerIsAskedAgain(t *testing.T) {
 		t.Error("the status never said that the feed fails")
 	}
 }
+
+// A server that can not list its collections is followed all the same when the
+// configuration names root and collection; what the credentials are to blame
+// for is not passed over.
+func TestRootThatCanNotListItsCollections(t *testing.T) {
+	s, col := newCollection(t)
+	for n := range 15 {
+		col.Add(day(n), ipIndicator(n, ""))
+	}
+	s.Inject(taxiitest.Fault{Match: "/collections/", Status: 500, Times: 1})
+	r := newRig(t, nil)
+	r.follow(s, func(f *Feed) {
+		f.DiscoveryURL, f.APIRootURL, f.Collections = "", s.RootURL(), []string{"c0de0de0-0000-4000-8000-000000000009"}
+	})
+	r.until("15 held", func() bool { return len(r.versions()) == 15 && r.settled() })
+	f := feedLoop{Feed: Feed{APIRootURL: "https://taxii.example.com/root/", Collections: []string{"a"}}, log: hclog.NewNullLogger()}
+	if _, err := f.unlisted(intel.Fail(intel.FailAuth, "wrong key")); err == nil {
+		t.Error("a wrong key was passed over")
+	}
+	f.Collections = []string{"*"}
+	if _, err := f.unlisted(intel.Fail(intel.FailServer, "500")); err == nil {
+		t.Error("all collections of a root that lists none were taken to be none")
+	}
+}

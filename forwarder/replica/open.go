@@ -51,11 +51,11 @@ type Store struct {
 
 // Page cache per connection in KiB, and the size in pages at which the
 // write-ahead log is moved into the database. The writer's cache holds the index
-// of ids of some 700,000 objects, of which every batch touches most pages;
+// of ids of some 500,000 objects, of which every batch touches most pages;
 // readers mostly go forward. A long log spares rewriting those pages; large
 // pages spare system calls.
 const (
-	writerCache    = 20 << 10
+	writerCache    = 16 << 10
 	readerCache    = 1 << 10
 	readers        = 4
 	checkpointSize = 8192

@@ -160,7 +160,13 @@ func (r *reader) specVersion(into *string) {
 		v = ""
 		r.str("spec_version", &v)
 	}
-	if v != "" {
+	switch v {
+	case "":
+	case "2.0", "2.1":
 		*into = v
+	default:
+		// An object that says its version at all is 2.1: in 2.0 the bundle does.
+		r.note("spec_version", oddValue)
+		*into = "2.1"
 	}
 }

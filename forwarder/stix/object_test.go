@@ -213,3 +213,16 @@ func TestSTIX20Indicator(t *testing.T) {
 		t.Errorf("got %+v", ind)
 	}
 }
+
+// OpenTAXII writes the object's type where its STIX version belongs.
+func TestSpecVersionThatIsNone(t *testing.T) {
+	raw := []byte(`{"type":"indicator","spec_version":"indicator","id":"indicator--1","modified":"2026-01-01T00:00:00Z","pattern":"[url:value='http://a.example/']"}`)
+	o, err := DecodeObject(raw)
+	if err != nil || o.SpecVersion != "2.1" || len(o.Issues) != 1 {
+		t.Errorf("object %+v, %v; want version 2.1 and an issue", o, err)
+	}
+	ind, _, err := DecodeIndicator(raw)
+	if err != nil || ind.SpecVersion != "2.1" {
+		t.Errorf("indicator of version %q, %v; want 2.1", ind.SpecVersion, err)
+	}
+}

@@ -3,7 +3,6 @@ package app
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -56,12 +55,7 @@ func TestVerdicts(t *testing.T) {
 		fmt.Fprint(w, `{"title":"old"}`)
 	}))
 	t.Cleanup(old.Close)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + l.Addr().String()
-	l.Close()
+	const closed = "http://127.0.0.1:1" // tcpmux: nothing listens there, and no test is given that port
 	empty := taxiitest.New(taxiitest.Options{})
 	t.Cleanup(empty.Close)
 	json := map[string]string{"Content-Type": "application/taxii+json;version=2.1"}
