@@ -128,7 +128,7 @@ func (s *stage) play(ctx context.Context, a *app.App, p *progress) error {
 // has caught up, and more says so too.
 func (s *stage) settle(ctx context.Context, a *app.App, p *progress, what string, more func(status.Status) bool) error {
 	begun := time.Now()
-	polls := 0
+	polls, calm := 0, 0
 	var last time.Time
 	for {
 		st := a.Status(ctx)
@@ -143,8 +143,10 @@ func (s *stage) settle(ctx context.Context, a *app.App, p *progress, what string
 				last = f.LastSuccess
 			}
 			p.show(what, f, st.Routes)
-			if polls >= 2 && pending == 0 && len(st.Routes) == 4 && (more == nil || more(st)) {
-				return nil
+			if polls < 2 || pending > 0 || len(st.Routes) < 4 || more != nil && !more(st) {
+				calm = 0
+			} else if calm++; calm == 2 {
+				return nil // a status reads its counts before it reads how the polls went
 			}
 			if f.State == status.StateFailing {
 				return fmt.Errorf("%s: %s", what, f.Error)
