@@ -106,12 +106,17 @@ func Start(ctx context.Context, o Options) (*App, error) {
 	}
 	a.metrics.BuildInfo(o.Version, o.Commit)
 	a.warn(report)
-	if err := a.start(ctx); err != nil {
+	// A reload may be asked for as soon as the command listener is up.
+	a.mu.Lock()
+	err := a.start(ctx)
+	summary := a.summary()
+	a.mu.Unlock()
+	if err != nil {
 		a.close()
 		return nil, err
 	}
 	a.metrics.Reload(true)
-	o.Notify(Ready, a.summary())
+	o.Notify(Ready, summary)
 	return a, nil
 }
 
