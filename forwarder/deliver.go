@@ -173,6 +173,9 @@ func (r *routeLoop) fly(ctx context.Context, f *flight) {
 			w := *d.change
 			w.Action, w.Reason, w.Remove = intel.Withdraw, intel.ReasonUnsupported, refs(d.record.Ledger)
 			withdraw = append(withdraw, w)
+			if f.err != nil {
+				f.outcomes[i] = intel.Outcome{} // not withdrawn yet, so not settled either
+			}
 		}
 	}
 	if f.err == nil && len(withdraw) > 0 {

@@ -314,6 +314,31 @@ func TestNewVersionThatTheSinkCanNotHoldIsWithdrawn(t *testing.T) {
 	}
 }
 
+// The same when the destination fails with the rest of the batch: the
+// withdrawal is not forgotten.
+func TestSkippedBesideAFailureIsStillWithdrawn(t *testing.T) {
+	r := newRig(t, nil)
+	r.apply(ipIndicator(1, ""))
+	r.until("held", func() bool { return len(r.versions()) == 1 && r.settled() })
+	failed := false
+	r.sink.script(func(b []intel.Change) ([]intel.Outcome, error) {
+		out := make([]intel.Outcome, len(b))
+		for i := range out {
+			out[i].Status = intel.Delivered
+			if b[i].Action == intel.Upsert {
+				out[i] = intel.Outcome{Status: intel.Skipped, Reason: "pattern_type"}
+			}
+		}
+		if !failed {
+			failed = true
+			return out, intel.Fail(intel.FailServer, "the destination stumbled")
+		}
+		return out, nil
+	})
+	r.apply(newer(ipIndicator(1, ""), "2026-02-01T00:00:00.000Z"))
+	r.until("withdrawn", func() bool { return len(r.versions()) == 0 && r.settled() })
+}
+
 func TestReplaySendsAllAgain(t *testing.T) {
 	r := newRig(t, nil)
 	r.apply(many(0, 25)...)
