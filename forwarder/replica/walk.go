@@ -1,9 +1,6 @@
 package replica
 
-import (
-	"context"
-	"math"
-)
+import "context"
 
 // markSlice bounds the marks that one transaction drops.
 const markSlice = 50_000
@@ -69,7 +66,7 @@ func (s *Store) endWalk(ctx context.Context, op, feed string, walk int64) error 
 // the rest.
 func (s *Store) Sweep(ctx context.Context, feed string, walk int64) (gone int, err error) {
 	op := "sweep " + feed
-	after := start
+	after := int64(0)
 	for {
 		oids, id, next, err := s.unmarked(ctx, op, feed, after)
 		if err != nil {
@@ -104,28 +101,23 @@ func (s *Store) Sweep(ctx context.Context, feed string, walk int64) (gone int, e
 	return gone, s.endWalk(ctx, op, feed, walk)
 }
 
-// A place is one in the index of ids.
-type place struct{ hash, oid int64 }
-
-// start comes before every other place; change numbers begin with 1.
-var start = place{math.MinInt64, 0}
-
-// unmarked finds the next current objects without a mark, in the order of the
-// index of ids, and the place of the last. Nobody has to wait while it looks.
-func (s *Store) unmarked(ctx context.Context, op, feed string, after place) (oids []int64, id int64, last place, err error) {
+// unmarked finds the next current objects after oid after that have no mark. It
+// goes through objects and marks side by side, in the order in which both are
+// stored. Nobody has to wait while it looks.
+func (s *Store) unmarked(ctx context.Context, op, feed string, after int64) (oids []int64, id int64, last int64, err error) {
 	err = s.read(ctx, op, func(t *readTx) error {
 		if id, _, err = t.feedID(feed); err != nil {
 			return err
 		}
 		return t.each(func(r scanner) error {
-			if err := r.Scan(&last.hash, &last.oid); err != nil {
+			if err := r.Scan(&last); err != nil {
 				return err
 			}
-			oids = append(oids, last.oid)
+			oids = append(oids, last)
 			return nil
-		}, `SELECT o.id_hash, o.oid FROM object o WHERE o.feed = ? AND (o.id_hash, o.oid) > (?, ?)
+		}, `SELECT o.oid FROM object o NOT INDEXED WHERE o.oid > ? AND o.feed = ? AND o.state = 0
 			AND NOT EXISTS (SELECT 1 FROM mark m WHERE m.feed = o.feed AND m.oid = o.oid)
-			AND o.state = 0 ORDER BY o.id_hash, o.oid LIMIT ?`, id, after.hash, after.oid, retireSlice)
+			ORDER BY o.oid LIMIT ?`, after, id, retireSlice)
 	})
 	return oids, id, last, err
 }
