@@ -83,8 +83,11 @@ func (e *Encoder) encode(dst []byte, docs []document, c *intel.Change, n int) ([
 		add(&o)
 		return dst, docs, intel.Outcome{Status: intel.Delivered}
 	}
+	if p.entire {
+		add(&o)
+	}
 	o.splitFrom, o.splitSource = c.Indicator.ID, e.source(c.Indicator.Feed)
-	o.patternVersion = ""
+	o.patternType, o.patternVersion = "stix", ""
 	if c.Action == intel.Upsert && !c.Indicator.Revoked {
 		for i := range c.Indicator.Observables {
 			ob := &c.Indicator.Observables[i]
@@ -95,6 +98,11 @@ func (e *Encoder) encode(dst []byte, docs []document, c *intel.Change, n int) ([
 	o.revoke(c.At)
 	for _, ref := range p.revoke {
 		o.id, o.pattern = derivedID(c.Indicator.ID, ref), refPattern(ref)
+		add(&o)
+	}
+	if p.replaced {
+		o = p.object
+		o.revoke(c.At)
 		add(&o)
 	}
 	return dst, docs, intel.Outcome{Status: intel.Delivered}
@@ -119,6 +127,9 @@ type plan struct {
 	// compound is set when a pattern is forwarded that is not a single value.
 	compound bool
 	revoke   []intel.Ref // with split: observables whose objects are revoked
+	// With split: whether the indicator is forwarded under its own id, as its
+	// pattern is not STIX, and whether what was so forwarded is revoked.
+	entire, replaced bool
 }
 
 func (e *Encoder) plan(c *intel.Change) plan {
@@ -133,7 +144,7 @@ func (e *Encoder) plan(c *intel.Change) plan {
 		p.object = newObject(c, e.options.DefaultValidity)
 		p.object.pattern = withdrawnPattern(ind, c.Remove)
 		p.object.revoke(c.At)
-		p.split, p.revoke = e.options.Compound == "split" && len(c.Remove) > 0, c.Remove
+		p.split, p.revoke, p.replaced = e.options.Compound == "split" && len(c.Remove) > 0, c.Remove, c.Whole
 		return p
 	}
 	if out := e.refuse(c); out.Status == intel.Skipped {
@@ -144,6 +155,7 @@ func (e *Encoder) plan(c *intel.Change) plan {
 		return skip("validity", "valid_until is not after valid_from")
 	}
 	if p.object.patternType != "stix" {
+		p.split, p.revoke, p.entire = e.options.Compound == "split" && len(c.Remove) > 0, c.Remove, true
 		return p
 	}
 	single, isSingle := singlePattern(ind)
@@ -151,7 +163,7 @@ func (e *Encoder) plan(c *intel.Change) plan {
 	case e.options.Compound == "split":
 		// Single values are split as well: were they sent under the indicator's own
 		// id, a new version with one value more would leave that object behind.
-		p.split, p.revoke = true, c.Remove
+		p.split, p.revoke, p.replaced = true, c.Remove, c.Whole
 	case isSingle:
 		p.object.pattern, p.object.patternVersion = single, ""
 	default:

@@ -72,7 +72,7 @@ func (o *object) has(selector string, tags int) bool {
 	case "labels":
 		return within(tags)
 	case "indicator_types":
-		return ind.SpecVersion != "2.0" && within(len(ind.IndicatorTypes))
+		return !o.is20() && within(len(ind.IndicatorTypes))
 	case "kill_chain_phases":
 		return within(len(ind.KillChainPhases))
 	case "external_references":

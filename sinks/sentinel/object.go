@@ -85,11 +85,15 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
+// is20 reports whether o is an object of STIX 2.0. One with a derived id never
+// is: STIX 2.0 knows random ids only (part 1, section 2.7).
+func (o *object) is20() bool { return o.ind.SpecVersion == "2.0" && o.splitFrom == "" }
+
 // append appends o as JSON. Only properties that the API documents are
 // written, in the order of its reference.
 func (o *object) append(dst []byte) []byte {
 	ind := o.ind
-	v2 := ind.SpecVersion == "2.0"
+	v2 := o.is20()
 	dst = append(dst, `{"type":"indicator","spec_version":`...)
 	// An object without it is taken for 2.0 by the API.
 	if v2 {

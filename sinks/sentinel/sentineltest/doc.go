@@ -17,5 +17,8 @@
 // and for each indicator the documented properties with their types, the
 // required ones, and valid_until after valid_from. Objects are judged one by
 // one, and the answer is 200 if any is accepted, with the others named in it;
-// if none is, it is 400.
+// if none is, it is 400. Path, parameters, body and answers are those of
+// Microsoft's API description of version 2024-02-01-preview, operation
+// ThreatIntelligenceStixObjects_Upload; it says nothing of the objects, for which
+// the API's documentation is followed.
 package sentineltest
