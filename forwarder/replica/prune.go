@@ -110,6 +110,7 @@ func (s *Store) pruneFeed(ctx context.Context, id int64, rep *PruneReport) error
 			return err
 		}
 	}
+	after := int64(0)
 	for more := true; more; {
 		if err := s.write(ctx, "prune", func(t *tx) error {
 			feed, err := t.feedByID(id)
@@ -127,14 +128,17 @@ func (s *Store) pruneFeed(ctx context.Context, id int64, rep *PruneReport) error
 				oids = append(oids, oid)
 				feed.count(indicator, state, -1)
 				return nil
-			}, `SELECT oid, type = 'indicator', state FROM object WHERE feed = ? ORDER BY id_hash LIMIT ?`, id, pruneSlice); err != nil {
+			}, `SELECT oid, type = 'indicator', state FROM object NOT INDEXED WHERE oid > ? AND feed = ? ORDER BY oid LIMIT ?`,
+				after, id, pruneSlice); err != nil {
 				return err
 			}
 			if err := t.exec(`DELETE FROM object WHERE oid IN (SELECT value FROM json_each(?))`, jsonInts(oids)); err != nil {
 				return err
 			}
 			rep.Objects += int64(len(oids))
-			more = len(oids) == pruneSlice
+			if more = len(oids) == pruneSlice; more {
+				after = oids[len(oids)-1]
+			}
 			return t.saveFeed(&feed)
 		}); err != nil {
 			return err
