@@ -25,10 +25,17 @@ state {
   #dir = "/var/lib/taxii-forwarder"
 }
 
-# Status page, /healthz, /readyz, /metrics. They need no login: keep them on a
-# loopback address, or "off".
+# Status page, /status, /metrics, /healthz, /readyz. On a loopback address, or
+# "off"; other machines get at them with the token, or where anonymous says that
+# a firewall or a proxy decides who may.
 http {
-  #listen = "127.0.0.1:9464"
+  #listen    = "127.0.0.1:9464"
+  #token     = credential("status-token") # Bearer, or the password of any user; at least 16 characters
+  #anonymous = false
+  #tls {
+  #  cert_file = "/etc/taxii-forwarder/status.crt" # with its chain; read again when renewed
+  #  key_file  = "/etc/taxii-forwarder/status.key"
+  #}
 }
 
 # ---------------------------------------------------------------------------
@@ -66,6 +73,10 @@ feed "socdefenders" {
   # indicators, so leave them in.
   #match_types = ["indicator", "identity", "marking-definition", "relationship", "malware", "threat-actor", "attack-pattern"]
   #match_spec_versions = ["2.1"]
+
+  # What makes an indicator the same one: its STIX "id", or its "content" (pattern
+  # and producer) where the server gives it a new id with every publication.
+  #identity = "id"
 
   # Credentials go to hosts of the URL's own domain (example.com and everything
   # below it) and to these: "host", "host:port" or "*.domain".
@@ -131,7 +142,8 @@ sink "splunk_hec" "soc" {
 
   # Wait until events are indexed: "auto" does if the token has acknowledgement
   # switched on, "required" insists, "off" trusts the answer to the request.
-  #ack = "auto"
+  #ack         = "auto"
+  #ack_timeout = "5m" # an event without its acknowledgement is sent again then
 
   #gzip = true
   #batch {

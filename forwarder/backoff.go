@@ -30,6 +30,14 @@ func (b *backoff) next(err error) time.Duration {
 	return max(wait, f.RetryAfter)
 }
 
+// within returns b with no wait above most; 0 = as it is.
+func (b backoff) within(most time.Duration) backoff {
+	if most > 0 {
+		b.ceiling = min(b.ceiling, most)
+	}
+	return b
+}
+
 func (b *backoff) reset() { b.attempts = 0 }
 
 // sleep waits for d or until ctx ends, and reports whether d passed.

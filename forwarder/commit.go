@@ -30,6 +30,9 @@ const (
 // walk by cancel when the replica fails.
 func (c *collectionLoop) commit(ctx context.Context, pages <-chan *page, cancel context.CancelCauseFunc) {
 	f := c.feed
+	watched := f.pulses.begin(c.loop("commit"))
+	defer watched.end()
+	watched.enter("waits for a page", forever)
 	for p := range pages {
 		if context.Cause(ctx) != nil {
 			continue
@@ -44,6 +47,7 @@ func (c *collectionLoop) commit(ctx context.Context, pages <-chan *page, cancel 
 				more = false
 			}
 		}
+		watched.enter("commits a page", 0)
 		p.batch.Walk = f.mark()
 		a, err := f.store.Apply(ctx, p.batch)
 		if errors.Is(err, replica.ErrWalkOver) {
@@ -52,6 +56,7 @@ func (c *collectionLoop) commit(ctx context.Context, pages <-chan *page, cancel 
 		}
 		if err != nil {
 			cancel(err)
+			watched.enter("waits for a page", forever)
 			continue
 		}
 		c.count(p, a)
@@ -59,6 +64,7 @@ func (c *collectionLoop) commit(ctx context.Context, pages <-chan *page, cancel 
 		if a.New+a.Updated+a.Renumbered > 0 {
 			f.applied(f.Name)
 		}
+		watched.enter("waits for a page", forever)
 	}
 }
 

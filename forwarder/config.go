@@ -29,8 +29,11 @@ type Feed struct {
 	ResyncInterval time.Duration
 	Overlap        time.Duration
 	StartFrom      StartFrom
-	Filter         taxii.Filter
-	Client         FeedClient
+	// ByContent knows indicators by what they look for and who says so rather
+	// than by their STIX ids ([stix.ByContent]).
+	ByContent bool
+	Filter    taxii.Filter
+	Client    FeedClient
 }
 
 // FeedClient is what the engine needs of a TAXII client; *[taxii.Client] is one.

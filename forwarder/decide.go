@@ -19,6 +19,9 @@ type decision struct {
 	digest uint64
 	// change is what the sink is given; nil = the destination is in step already.
 	change *intel.Change
+	// also are the keys besides its observables' that the sink holds the change's
+	// indicator under; see [intel.Keyer].
+	also []string
 	// forget: the ledger row says nothing any more and can go.
 	forget bool
 	// dead is set for a record that can not even be made into a change.
@@ -56,14 +59,15 @@ func decide(feed string, where Filter, rec replica.Record, now time.Time) decisi
 		return d
 	case wanted:
 		d.change = &intel.Change{Seq: rec.Seq, Action: intel.Upsert, Indicator: ind, At: now}
-		if held || withdrawn(rec.Ledger) {
+		if known(rec.Ledger) {
 			d.change.FirstDelivered = rec.Ledger.First
 			d.change.Remove = missing(refs(rec.Ledger), ind.Observables)
+			d.change.Whole = whole(rec.Ledger)
 		}
 	case held:
 		d.change = &intel.Change{
 			Seq: rec.Seq, Action: intel.Withdraw, Reason: reason, Indicator: ind, At: now,
-			Remove: refs(rec.Ledger), FirstDelivered: rec.Ledger.First,
+			Remove: refs(rec.Ledger), Whole: whole(rec.Ledger), FirstDelivered: rec.Ledger.First,
 		}
 	default:
 		d.forget = rec.Ledger != nil && !withdrawn(rec.Ledger)
@@ -100,11 +104,24 @@ func holds(e *replica.Entry) bool {
 	return e != nil && (e.Status == intel.Delivered || len(e.Refs) > 0)
 }
 
+// whole reports whether the destination has, or may have, the indicator from
+// when it had no observables.
+func whole(e *replica.Entry) bool {
+	return holds(e) && (len(e.Refs) == 0 || slices.Contains(e.Refs, unobserved))
+}
+
 // withdrawn reports whether the destination had something of the indicator and
 // has nothing any more. The row stays, so that should the indicator come back,
 // the sink knows that it is not the first time.
 func withdrawn(e *replica.Entry) bool {
 	return e != nil && e.Status == intel.Unknown && len(e.Refs) == 0
+}
+
+// known reports whether the destination has, may have, or once had something
+// of the indicator. A row of what it could not or would not take says so by a
+// first delivery that is not the attempt itself.
+func known(e *replica.Entry) bool {
+	return holds(e) || withdrawn(e) || e != nil && !e.First.Equal(e.Last)
 }
 
 // lapses reports whether an object may have an end of validity, which time
@@ -134,6 +151,9 @@ func missing(held []intel.Ref, now []intel.Observable) []intel.Ref {
 // objects that enrich it.
 func digest(rec *replica.Record) uint64 {
 	h := xxhash.Sum64(rec.Raw)
+	if stix.Named(rec.Raw) {
+		h = stix.Substance(rec.Raw) // published again is no news
+	}
 	if len(rec.Context) == 0 {
 		return h
 	}
@@ -147,8 +167,14 @@ func digest(rec *replica.Record) uint64 {
 func (d *decision) entry(out intel.Outcome, now time.Time) *replica.Entry {
 	before, c := d.record.Ledger, d.change
 	if c.Action == intel.Withdraw {
-		if out.Status == intel.Rejected || out.Status == intel.Unknown {
+		switch out.Status {
+		case intel.Rejected:
 			return d.unchanged() // the destination still holds what it held
+		case intel.Unknown:
+			// Or it does not: should the indicator be wanted again, it is sent again.
+			e := d.unchanged()
+			e.Digest = 0
+			return e
 		}
 		return &replica.Entry{Version: d.record.Version, Status: intel.Unknown, First: before.First, Last: now}
 	}
@@ -159,12 +185,12 @@ func (d *decision) entry(out intel.Outcome, now time.Time) *replica.Entry {
 		Version: d.record.Version, Digest: d.digest, Status: out.Status, Reason: out.Reason,
 		First: now, Last: now,
 	}
-	if holds(before) || withdrawn(before) {
+	if known(before) {
 		e.First = before.First
 	}
 	switch out.Status {
 	case intel.Delivered:
-		e.Refs = keys(c.Indicator)
+		e.Refs = marked(keys(c.Indicator))
 	case intel.Rejected:
 		// The destination still has what it had before, and perhaps part of this.
 		if holds(before) {
@@ -201,9 +227,19 @@ func (d *decision) perhaps(now time.Time) *replica.Entry {
 	return e
 }
 
+// forgotten is the row once the destination neither holds the indicator nor is
+// to: none, unless it once had it.
+func (d *decision) forgotten(now time.Time) *replica.Entry {
+	before := d.record.Ledger
+	if !known(before) {
+		return nil
+	}
+	return &replica.Entry{Version: d.record.Version, Status: intel.Unknown, First: before.First, Last: now}
+}
+
 // intent is what the destination may hold once the change has been sent.
 func (d *decision) intent() replica.Intent {
-	return replica.Intent{OID: d.record.OID, Refs: marked(keys(d.change.Indicator))}
+	return replica.Intent{OID: d.record.OID, Refs: append(marked(keys(d.change.Indicator)), d.also...)}
 }
 
 func keys(ind *intel.Indicator) []string {

@@ -45,6 +45,7 @@ func TestDecide(t *testing.T) {
 		action intel.Action // 0 = nothing to send
 		reason intel.Reason
 		remove []string
+		whole  bool
 		forget bool
 	}{
 		{name: "new", raw: plain, action: intel.Upsert},
@@ -73,7 +74,12 @@ func TestDecide(t *testing.T) {
 			action: intel.Upsert, remove: []string{"ipv4-addr:198.51.100.6"}},
 		{name: "skipped before, revoked now", raw: plain, state: replica.Revoked, ledger: &replica.Entry{Status: intel.Skipped}, forget: true},
 		{name: "sent without observables, revoked", raw: rawIndicator(1, "[ipv4-addr:value != '192.0.2.1']", ""), state: replica.Revoked,
-			ledger: delivered(1), action: intel.Withdraw, reason: intel.ReasonRevoked},
+			ledger: delivered(1), action: intel.Withdraw, reason: intel.ReasonRevoked, whole: true},
+		{name: "sent without observables, has one now", raw: plain, ledger: delivered(1, unobserved), action: intel.Upsert, whole: true},
+		{name: "perhaps sent without observables, has one now", raw: plain, ledger: &replica.Entry{Refs: []string{unobserved}}, action: intel.Upsert, whole: true},
+		{name: "perhaps sent with observables over none, revoked", raw: plain, state: replica.Revoked,
+			ledger: delivered(0, unobserved, "ipv4-addr:198.51.100.7"),
+			action: intel.Withdraw, reason: intel.ReasonRevoked, remove: []string{"ipv4-addr:198.51.100.7"}, whole: true},
 		{name: "valid_until has passed, sweep is yet to come", raw: rawIndicator(1, ip, `"valid_until":"2026-02-01T00:00:00Z"`)},
 		{name: "valid_until has passed, was sent in this form", raw: rawIndicator(1, ip, `"valid_until":"2026-02-01T00:00:00Z"`),
 			ledger: delivered(digest(&replica.Record{Raw: rawIndicator(1, ip, `"valid_until":"2026-02-01T00:00:00Z"`)}), "ipv4-addr:198.51.100.7"),
@@ -117,6 +123,9 @@ func TestDecide(t *testing.T) {
 			if !slices.Equal(removed, tt.remove) {
 				t.Errorf("remove %q, want %q", removed, tt.remove)
 			}
+			if d.change.Whole != tt.whole {
+				t.Errorf("whole = %v, want %v", d.change.Whole, tt.whole)
+			}
 			if d.change.Indicator.Feed != "feed" {
 				t.Errorf("feed %q", d.change.Indicator.Feed)
 			}
@@ -124,6 +133,22 @@ func TestDecide(t *testing.T) {
 				t.Errorf("first delivered %v, want %v", d.change.FirstDelivered, tt.ledger.First)
 			}
 		})
+	}
+}
+
+// The row of an indicator that was delivered without observables says so, so
+// that it still does when what a batch in flight may have left joins it.
+func TestEntryWhole(t *testing.T) {
+	raw := rawIndicator(1, "[ipv4-addr:value != '192.0.2.1']", "")
+	d := decide("feed", nil, replica.Record{Raw: raw}, testNow)
+	e := d.entry(intel.Outcome{Status: intel.Delivered}, testNow)
+	if !slices.Equal(e.Refs, []string{unobserved}) || !whole(e) {
+		t.Errorf("row %+v", e)
+	}
+	e.Refs = append(e.Refs, d.intent().Refs...)
+	e.Refs = append(e.Refs, "ipv4-addr:198.51.100.7")
+	if !whole(e) {
+		t.Errorf("row %+v forgot it", e)
 	}
 }
 

@@ -29,8 +29,10 @@ type routeLoop struct {
 	log        hclog.Logger
 	metrics    *metrics.Metrics
 	now        func() time.Time
+	within     time.Duration // see Options.RetryWithin
 	wake       chan struct{} // holds at most one token: there may be changes
 	interrupts chan interrupt
+	pulses     *pulses
 	health     health
 	rejected   atomic.Int64
 	caughtUp   atomic.Bool
@@ -52,12 +54,15 @@ func (r *routeLoop) wakeUp() {
 // run delivers until soft ends; requests under way then may finish until hard
 // ends.
 func (r *routeLoop) run(soft, hard context.Context) {
-	retry := backoff{floor: time.Second, ceiling: 5 * time.Minute}
+	retry := backoff{floor: time.Second, ceiling: 5 * time.Minute}.within(r.within)
+	p := r.pulses.begin(r.loop())
+	defer p.end()
 	for soft.Err() == nil {
 		var progress bool
 		var err error
 		ctx, stop := r.until(soft)
 		ended := make(chan struct{})
+		p.enter("delivers", forever)
 		go func() {
 			defer close(ended)
 			progress, err = r.session(ctx, hard)
@@ -66,6 +71,7 @@ func (r *routeLoop) run(soft, hard context.Context) {
 		stop()
 		<-ended
 		if asked != nil {
+			p.enter("does what a command asked for", replicaWide)
 			asked.do()
 			close(asked.done)
 			continue
@@ -83,14 +89,19 @@ func (r *routeLoop) run(soft, hard context.Context) {
 		now := r.now()
 		r.metrics.SinkFailure(r.Feed, r.Sink, intel.AsFailure(err).Kind)
 		r.health.fail(r.log, "delivery", err, now, now.Add(wait))
+		p.enter("waits to try again", wait)
 		pause, cancel := context.WithTimeout(soft, wait)
 		if asked := r.await(pause.Done(), nil); asked != nil {
+			p.enter("does what a command asked for", replicaWide)
 			asked.do()
 			close(asked.done)
 		}
 		cancel()
 	}
 }
+
+// loop is the route's name among the loops that are watched.
+func (r *routeLoop) loop() string { return "deliver " + r.Feed + " to " + r.Sink }
 
 // until ends soft sooner when the route's filter is volatile.
 func (r *routeLoop) until(soft context.Context) (context.Context, context.CancelFunc) {
@@ -145,8 +156,14 @@ func (r *routeLoop) fly(ctx context.Context, f *flight) {
 	var batch []intel.Change
 	var index []int
 	var intents []replica.Intent
+	keyer, _ := r.sink.Sink.(intel.Keyer)
 	for i := range f.decisions {
 		if c := f.decisions[i].change; c != nil {
+			if keyer != nil && c.Action == intel.Upsert {
+				for _, ref := range keyer.AlsoHeld(c) {
+					f.decisions[i].also = append(f.decisions[i].also, ref.String())
+				}
+			}
 			batch = append(batch, *c)
 			index = append(index, i)
 			intents = append(intents, f.decisions[i].intent())
@@ -155,14 +172,17 @@ func (r *routeLoop) fly(ctx context.Context, f *flight) {
 	if len(batch) == 0 {
 		return
 	}
+	p := r.pulses.begin(r.loop())
+	defer p.end()
 	// Noted before it is sent: whatever then becomes of the request, the answer
 	// or this process, what may have arrived can be withdrawn.
 	if f.intent, f.err = r.store.Intend(ctx, r.row, intents); f.err != nil {
 		return
 	}
+	ctx = p.call(ctx, "hands a batch to the sink")
 	started := time.Now()
-	outcomes, err := r.sink.Deliver(ctx, batch)
-	f.err = checked(r.Sink, len(batch), outcomes, err)
+	var outcomes []intel.Outcome
+	outcomes, f.err = r.offer(ctx, batch)
 	var withdraw []intel.Change
 	for k, i := range index {
 		if k < len(outcomes) {
@@ -179,6 +199,7 @@ func (r *routeLoop) fly(ctx context.Context, f *flight) {
 		}
 	}
 	if f.err == nil && len(withdraw) > 0 {
+		ctx = p.call(ctx, "hands withdrawals to the sink")
 		f.err = r.withdrawSkipped(ctx, f, withdraw)
 	}
 	if f.err == nil {
@@ -190,8 +211,7 @@ func (r *routeLoop) fly(ctx context.Context, f *flight) {
 // withdrawSkipped removes the held versions of indicators whose new version
 // the sink can not hold; until that has succeeded their outcome is unknown.
 func (r *routeLoop) withdrawSkipped(ctx context.Context, f *flight, batch []intel.Change) error {
-	outcomes, err := r.sink.Deliver(ctx, batch)
-	err = checked(r.Sink, len(batch), outcomes, err)
+	outcomes, err := r.offer(ctx, batch)
 	bySeq := make(map[int64]intel.Outcome, len(batch))
 	for k := range batch {
 		var o intel.Outcome

@@ -93,6 +93,7 @@ type rig struct {
 	dir    string
 	store  *replica.Store
 	sink   *scripted
+	within time.Duration // Options.RetryWithin
 	engine *Forwarder
 }
 
@@ -115,7 +116,7 @@ func (r *rig) openWith(sink intel.Sink, where Filter) {
 		r.t.Fatal(err)
 	}
 	r.store = store
-	r.engine = New(Options{Store: store})
+	r.engine = New(Options{Store: store, RetryWithin: r.within})
 	if err := r.engine.Start(r.t.Context(), Config{
 		Sinks:  []Sink{{Kind: "scripted", Name: "one", Sink: sink}},
 		Routes: []Route{{Feed: "feed", Sink: "scripted.one", Where: where}},
@@ -142,7 +143,7 @@ func (r *rig) apply(raws ...[]byte) {
 	r.t.Helper()
 	var objects []replica.Object
 	for _, raw := range raws {
-		got, broken, _ := convert([]jsonRaw{raw}, nil)
+		got, broken, _ := convert([]jsonRaw{raw}, false, nil)
 		if len(broken) > 0 {
 			r.t.Fatal(broken)
 		}

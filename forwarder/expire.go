@@ -2,7 +2,6 @@ package forwarder
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -19,10 +18,8 @@ type expiryLoop struct {
 	poke   chan struct{} // holds at most one token: there may be an earlier expiry
 	wake   func()        // tells every route
 	health health
-	beat   atomic.Int64 // Unix seconds of the last turn
+	pulses *pulses
 }
-
-func (e *expiryLoop) lastBeat() time.Time { return time.Unix(e.beat.Load(), 0) }
 
 // Bounds of the expiry loop.
 const (
@@ -32,9 +29,10 @@ const (
 
 func (e *expiryLoop) run(ctx context.Context) {
 	retry := backoff{floor: time.Second, ceiling: time.Minute}
+	p := e.pulses.begin("expire")
+	defer p.end()
 	for ctx.Err() == nil {
-		e.beat.Store(e.now().Unix())
-		wait, err := e.sweep(ctx)
+		wait, err := e.sweep(ctx, p)
 		if ctx.Err() != nil {
 			return
 		}
@@ -46,6 +44,7 @@ func (e *expiryLoop) run(ctx context.Context) {
 			retry.reset()
 			e.health.ok(e.log, "expiring indicators", now)
 		}
+		p.enter("waits for its time", wait)
 		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
@@ -57,9 +56,10 @@ func (e *expiryLoop) run(ctx context.Context) {
 }
 
 // sweep expires what is due and returns how long until something is again.
-func (e *expiryLoop) sweep(ctx context.Context) (time.Duration, error) {
+func (e *expiryLoop) sweep(ctx context.Context, p *pulse) (time.Duration, error) {
 	total := 0
 	for {
+		p.enter("expires indicators", 0)
 		n, err := e.store.Expire(ctx, e.now(), expireAtOnce)
 		if err != nil {
 			return 0, err

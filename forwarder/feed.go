@@ -27,10 +27,12 @@ type feedLoop struct {
 	log      hclog.Logger
 	metrics  *metrics.Metrics
 	now      func() time.Time
+	within   time.Duration // see Options.RetryWithin
 	schedule *schedule
 	applied  func(feed string) // called after every commit that has changes
 	health   health            // of discovery
 	polls    chan struct{}     // tokens for maxPolls
+	pulses   *pulses
 
 	mu          sync.Mutex
 	collections []*collectionLoop
@@ -48,10 +50,12 @@ func (f *feedLoop) run(ctx context.Context) {
 			stop()
 		}
 	}()
-	retry := backoff{floor: 2 * time.Second, ceiling: max(f.PollInterval, time.Minute)}
+	retry := backoff{floor: 2 * time.Second, ceiling: max(f.PollInterval, time.Minute)}.within(f.within)
 	resyncing := false
+	p := f.pulses.begin("discover " + f.Name)
+	defer p.end()
 	for ctx.Err() == nil {
-		found, err := f.list(ctx)
+		found, err := f.list(p.call(ctx, "lists the collections"))
 		if ctx.Err() != nil {
 			return
 		}
@@ -60,17 +64,18 @@ func (f *feedLoop) run(ctx context.Context) {
 			now := f.now()
 			f.metrics.FeedFailure(f.Name, intel.AsFailure(err).Kind)
 			f.health.fail(f.log, "discovery", err, now, now.Add(wait))
-			sleep(ctx, wait)
+			p.sleep(ctx, wait)
 			continue
 		}
 		retry.reset()
 		f.health.ok(f.log, "discovery", f.now())
+		p.enter("reads the collections' positions", 0)
 		stale, err := f.adopt(ctx, found)
 		if err != nil {
 			wait := retry.next(err)
 			now := f.now()
 			f.health.fail(f.log, "reading the collections' positions", err, now, now.Add(wait))
-			sleep(ctx, wait)
+			p.sleep(ctx, wait)
 			continue
 		}
 		for key, stop := range loops {
@@ -92,7 +97,7 @@ func (f *feedLoop) run(ctx context.Context) {
 			resyncing = true
 			wg.Go(func() { f.resyncs(ctx, stale) })
 		}
-		sleep(ctx, jittered(max(f.PollInterval, time.Minute)))
+		p.sleep(ctx, jittered(max(f.PollInterval, time.Minute)))
 	}
 }
 

@@ -25,6 +25,10 @@ type Options struct {
 	Logger  hclog.Logger
 	Metrics *metrics.Metrics // nil = counted, but shown to no one
 	Now     func() time.Time // nil = time.Now
+	// RetryWithin bounds the wait before another attempt at a poll or a delivery
+	// that failed, unless the other side asked for longer; 0 = minutes, by what
+	// failed and how often.
+	RetryWithin time.Duration
 }
 
 // Forwarder keeps sinks in step with feeds.
@@ -33,7 +37,9 @@ type Forwarder struct {
 	log      hclog.Logger
 	metrics  *metrics.Metrics
 	now      func() time.Time
+	within   time.Duration // see Options.RetryWithin
 	schedule schedule
+	pulses   pulses // of what belongs to no generation
 
 	mu      sync.Mutex // one Start, Stop, Reload or Replay at a time
 	current atomic.Pointer[generation]
@@ -42,7 +48,7 @@ type Forwarder struct {
 
 // New returns a Forwarder on an open replica, which stays the caller's.
 func New(o Options) *Forwarder {
-	f := &Forwarder{store: o.Store, log: o.Logger, metrics: o.Metrics, now: o.Now}
+	f := &Forwarder{store: o.Store, log: o.Logger, metrics: o.Metrics, now: o.Now, within: o.RetryWithin}
 	if f.log == nil {
 		f.log = hclog.NewNullLogger()
 	}
@@ -52,6 +58,7 @@ func New(o Options) *Forwarder {
 	if f.now == nil {
 		f.now = time.Now
 	}
+	f.pulses.now = f.now
 	return f
 }
 
@@ -84,6 +91,8 @@ func (f *Forwarder) Reload(ctx context.Context, c Config) error {
 	if current == nil {
 		return errors.New("forwarder is not running")
 	}
+	p := f.pulses.begin("reload")
+	defer p.end()
 	next, err := f.generation(ctx, c)
 	if err != nil {
 		return err
@@ -140,13 +149,6 @@ func (f *Forwarder) Run(ctx context.Context, c Config) error {
 	}
 	<-ctx.Done()
 	return f.Stop(context.WithoutCancel(ctx))
-}
-
-// Alive reports whether loops are running and their heartbeat is recent: the
-// expiry loop beats once a minute at least, whatever feeds and sinks do.
-func (f *Forwarder) Alive() bool {
-	g := f.current.Load()
-	return g != nil && f.now().Sub(g.expiry.lastBeat()) < 3*expireAtLeast
 }
 
 // ErrNoRoute is returned by operations on routes that no running route matches.

@@ -21,11 +21,12 @@ type generation struct {
 	stopSoft   context.CancelFunc
 	stopHard   context.CancelFunc
 	running    sync.WaitGroup
+	pulses     pulses
 }
 
 // generation builds the loops of c without starting them.
 func (f *Forwarder) generation(ctx context.Context, c Config) (*generation, error) {
-	g := &generation{config: c}
+	g := &generation{config: c, pulses: pulses{now: f.now}}
 	g.hard, g.stopHard = context.WithCancel(context.WithoutCancel(ctx))
 	g.soft, g.stopSoft = context.WithCancel(g.hard)
 	sinks := make(map[string]Sink, len(c.Sinks))
@@ -42,18 +43,17 @@ func (f *Forwarder) generation(ctx context.Context, c Config) (*generation, erro
 			return nil, fmt.Errorf("route %s to %s: %w", r.Feed, r.Sink, err)
 		}
 		g.routes = append(g.routes, &routeLoop{
-			Route: r, sink: s, row: row, store: f.store, metrics: f.metrics, now: f.now,
+			Route: r, sink: s, row: row, store: f.store, metrics: f.metrics, now: f.now, within: f.within,
 			log:  f.log.Named("deliver").With("feed", r.Feed, "sink", r.Sink),
-			wake: make(chan struct{}, 1), interrupts: make(chan interrupt),
+			wake: make(chan struct{}, 1), interrupts: make(chan interrupt), pulses: &g.pulses,
 		})
 	}
-	g.expiry = &expiryLoop{store: f.store, log: f.log.Named("expire"), now: f.now, poke: make(chan struct{}, 1), wake: func() { g.wake("") }}
-	g.expiry.beat.Store(f.now().Unix())
+	g.expiry = &expiryLoop{store: f.store, log: f.log.Named("expire"), now: f.now, poke: make(chan struct{}, 1), wake: func() { g.wake("") }, pulses: &g.pulses}
 	for _, feed := range c.Feeds {
 		g.feeds = append(g.feeds, &feedLoop{
-			Feed: feed, store: f.store, metrics: f.metrics, now: f.now, schedule: &f.schedule,
+			Feed: feed, store: f.store, metrics: f.metrics, now: f.now, within: f.within, schedule: &f.schedule,
 			log:   f.log.Named("poll").With("feed", feed.Name),
-			polls: make(chan struct{}, maxPolls),
+			polls: make(chan struct{}, maxPolls), pulses: &g.pulses,
 			applied: func(name string) {
 				g.wake(name)
 				g.expiry.pokeIt()
@@ -81,9 +81,11 @@ func (g *generation) start(f *Forwarder) {
 		g.running.Go(func() { feed.run(g.soft) })
 	}
 	g.running.Go(func() { g.expiry.run(g.soft) })
+	g.running.Go(func() { f.probe(g.soft, g.pulses.begin("probe")) })
+	g.running.Go(func() { f.report(g.soft, f.log.Named("watch")) })
 	for _, s := range g.config.Sinks {
 		if r, ok := s.Sink.(intel.Refresher); ok && r.RefreshInterval() > 0 {
-			g.running.Go(func() { refreshLoop(g.soft, s, r, f.log.Named("refresh")) })
+			g.running.Go(func() { refreshLoop(g.soft, s, r, f.log.Named("refresh"), g.pulses.begin("refresh "+s.ID())) })
 		}
 	}
 }

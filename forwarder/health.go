@@ -1,6 +1,7 @@
 package forwarder
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -11,11 +12,14 @@ import (
 )
 
 // health remembers whether one loop's last attempt succeeded, for the status,
-// and logs a failure once rather than at every attempt.
+// and logs a failure once rather than at every attempt: once for each kind
+// between two successes, as the texts of one trouble differ with the request
+// that meets it.
 type health struct {
 	mu          sync.Mutex
 	failure     *intel.Failure
 	text        string
+	said        []intel.FailureKind // logged since the last success
 	since       time.Time
 	retryAt     time.Time
 	lastAttempt time.Time
@@ -31,13 +35,14 @@ func (h *health) fail(log hclog.Logger, what string, err error, now, retryAt tim
 	if h.failure == nil {
 		h.since = now
 	}
-	known := h.failure != nil && h.failure.Kind == f.Kind && h.text == text
+	known := slices.Contains(h.said, f.Kind)
 	h.failure, h.text, h.retryAt, h.lastAttempt = f, text, retryAt, now
 	args := []any{"error", text, "kind", string(f.Kind), "retry_in", retryAt.Sub(now).Round(time.Second).String()}
 	if known {
 		log.Debug(what+" still failing", args...)
 		return
 	}
+	h.said = append(h.said, f.Kind)
 	log.Error(what+" failing", args...)
 }
 
@@ -48,7 +53,7 @@ func (h *health) ok(log hclog.Logger, what string, now time.Time) {
 	if h.failure != nil {
 		log.Info(what+" works again", "failed_for", now.Sub(h.since).Round(time.Second).String())
 	}
-	h.failure, h.text = nil, ""
+	h.failure, h.text, h.said = nil, "", nil
 	h.since, h.retryAt = time.Time{}, time.Time{}
 	h.lastAttempt, h.lastSuccess = now, now
 }
@@ -61,16 +66,24 @@ func (h *health) resume(last time.Time) {
 }
 
 // idle records that there is nothing left to attempt: what failed has been
-// settled in another way.
-func (h *health) idle(log hclog.Logger, what string, now time.Time) {
+// settled in another way. It reports whether anything had failed.
+func (h *health) idle(log hclog.Logger, what string, now time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.failure == nil {
-		return
+		return false
 	}
 	log.Info(what+" has nothing left to do", "failed_for", now.Sub(h.since).Round(time.Second).String())
-	h.failure, h.text = nil, ""
+	h.failure, h.text, h.said = nil, "", nil
 	h.since, h.retryAt = time.Time{}, time.Time{}
+	return true
+}
+
+// failing reports whether the last attempt failed.
+func (h *health) failing() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.failure != nil
 }
 
 // state returns the health in the status's words.

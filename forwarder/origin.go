@@ -17,11 +17,12 @@ type origin struct {
 	Types        []string  `json:"types,omitempty"`
 	SpecVersions []string  `json:"spec_versions,omitempty"`
 	StartFrom    string    `json:"start_from"`
+	ByContent    bool      `json:"by_content,omitempty"`
 	Start        time.Time `json:"start,omitzero"` // what StartFrom came to at the first poll
 }
 
 func (f *feedLoop) origin() origin {
-	o := origin{Types: f.Filter.Types, SpecVersions: f.Filter.SpecVersions, StartFrom: f.StartFrom.String()}
+	o := origin{Types: f.Filter.Types, SpecVersions: f.Filter.SpecVersions, StartFrom: f.StartFrom.String(), ByContent: f.ByContent}
 	switch {
 	case !f.StartFrom.Time.IsZero():
 		o.Start = f.StartFrom.Time.UTC()
@@ -34,7 +35,7 @@ func (f *feedLoop) origin() origin {
 // same reports whether p asks for what o asks for, apart from what a relative
 // start came to.
 func (o origin) same(p origin) bool {
-	return slices.Equal(o.Types, p.Types) && slices.Equal(o.SpecVersions, p.SpecVersions) && o.StartFrom == p.StartFrom
+	return slices.Equal(o.Types, p.Types) && slices.Equal(o.SpecVersions, p.SpecVersions) && o.StartFrom == p.StartFrom && o.ByContent == p.ByContent
 }
 
 // position returns where a walk of everything followed begins.
@@ -47,7 +48,7 @@ func (o origin) position() taxii.Position {
 
 // load reads the collection's position. A collection seen for the first time
 // starts where start_from says. It reports whether the stored position was
-// reached under another match or start_from.
+// reached under another match, start_from or identity.
 func (c *collectionLoop) load(ctx context.Context) (stale bool, err error) {
 	raw, stored, err := c.feed.store.Position(ctx, c.key)
 	if err != nil {
@@ -65,7 +66,7 @@ func (c *collectionLoop) load(ctx context.Context) (stale bool, err error) {
 	if !before.same(c.origin) {
 		// Polled from the new start right away; the stored origin is only replaced
 		// when a resync has withdrawn what no longer belongs to the feed.
-		c.log.Info("match or start_from changed; the collection is walked again")
+		c.log.Info("match, start_from or identity changed; the collection is walked again")
 		return true, nil
 	}
 	c.origin = before

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,21 +46,24 @@ type counts struct {
 // run polls on schedule until ctx ends; a failed poll is repeated sooner.
 func (c *collectionLoop) run(ctx context.Context) {
 	f := c.feed
-	retry := backoff{floor: 5 * time.Second, ceiling: max(f.PollInterval, 30*time.Second)}
+	retry := backoff{floor: 5 * time.Second, ceiling: max(f.PollInterval, 30*time.Second)}.within(f.within)
+	p := f.pulses.begin(c.loop("poll"))
+	defer p.end()
 	if last := f.schedule.lastPoll(c.key); !last.IsZero() {
 		c.health.resume(last) // the configuration was reloaded
 		if wait := last.Add(f.PollInterval).Sub(f.now()); wait > 0 {
 			c.setNext(f.now().Add(wait))
-			sleep(ctx, wait)
+			p.sleep(ctx, wait)
 		}
 	}
 	for ctx.Err() == nil {
+		p.enter("waits for its turn", forever)
 		select {
 		case f.polls <- struct{}{}:
 		case <-ctx.Done():
 			return
 		}
-		err := c.poll(ctx)
+		err := c.poll(ctx, p)
 		<-f.polls
 		if ctx.Err() != nil {
 			return
@@ -76,9 +80,12 @@ func (c *collectionLoop) run(ctx context.Context) {
 			c.health.ok(c.log, "poll", now)
 		}
 		c.setNext(now.Add(wait))
-		sleep(ctx, wait)
+		p.sleep(ctx, wait)
 	}
 }
+
+// loop is the collection's name among the loops that are watched.
+func (c *collectionLoop) loop(what string) string { return what + " " + c.feed.Name + "/" + c.ID }
 
 func (c *collectionLoop) setNext(t time.Time) {
 	c.mu.Lock()
@@ -87,13 +94,13 @@ func (c *collectionLoop) setNext(t time.Time) {
 }
 
 // poll walks the collection from its position to its end.
-func (c *collectionLoop) poll(ctx context.Context) error {
+func (c *collectionLoop) poll(ctx context.Context, p *pulse) error {
 	f := c.feed
 	started := time.Now()
 	c.mu.Lock()
 	from := c.position
 	c.mu.Unlock()
-	res, n, err := c.walk(ctx, from, true)
+	res, n, err := c.walk(ctx, p, from, true)
 	result := metrics.PollOK
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -119,8 +126,10 @@ func (c *collectionLoop) poll(ctx context.Context) error {
 }
 
 // walk follows the collection from a position, decoding one page while the one
-// before it is committed. With move set the collection's position follows.
-func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move bool) (taxii.WalkResult, counts, error) {
+// before it is committed. With move set the collection's position follows. p is
+// the pulse of the loop that walks.
+func (c *collectionLoop) walk(ctx context.Context, p *pulse, from taxii.Position, move bool) (taxii.WalkResult, counts, error) {
+	p.enter("waits for another walk over the collection", forever)
 	c.walking.Lock()
 	defer c.walking.Unlock()
 	f := c.feed
@@ -135,24 +144,27 @@ func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move boo
 		defer close(committed)
 		c.commit(ctx, pages, cancel)
 	}()
-	res, err := f.Client.Walk(ctx, taxii.Walk{
+	remote := p.call(ctx, "reads the collection")
+	res, err := f.Client.Walk(remote, taxii.Walk{
 		Root: c.Root, Collection: c.ID, Filter: f.Filter, From: from, Overlap: f.Overlap,
 		Visit: func(ctx context.Context, chunk taxii.Chunk) error {
-			p := &page{broken: chunk.Broken, received: len(chunk.Objects) + len(chunk.Broken)}
+			next := &page{broken: chunk.Broken, received: len(chunk.Objects) + len(chunk.Broken)}
 			if chunk.PageEnd {
-				p.ends = 1
+				next.ends = 1
 			}
-			p.batch.Collection = c.key
-			p.batch.Objects, p.broken, p.odd = convert(chunk.Objects, p.broken)
+			next.batch.Collection = c.key
+			next.batch.Objects, next.broken, next.odd = convert(chunk.Objects, f.ByContent, next.broken)
 			if move && chunk.Position != nil {
 				raw, err := json.Marshal(chunk.Position)
 				if err != nil {
 					return fmt.Errorf("encode position: %w", err)
 				}
-				p.batch.Position, p.position = raw, chunk.Position
+				next.batch.Position, next.position = raw, chunk.Position
 			}
+			intel.Expect(remote, forever) // the commit is watched itself
+			defer intel.Expect(remote, 0)
 			select {
-			case pages <- p:
+			case pages <- next:
 				return nil
 			case <-ctx.Done():
 				return context.Cause(ctx)
@@ -160,16 +172,20 @@ func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move boo
 		},
 	})
 	close(pages)
+	p.enter("waits for the last commit", forever)
 	<-committed
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause // the reason why the walk was cut short, not its symptom
 	}
 	c.mu.Lock()
+	known := c.warnings
 	c.warnings = res.Warnings
 	n := c.last
 	c.mu.Unlock()
 	for _, w := range res.Warnings {
-		c.log.Warn(w)
+		if !slices.Contains(known, w) { // else it was said by the walk before
+			c.log.Warn(w)
+		}
 	}
 	if err != nil {
 		return res, n, err
@@ -179,6 +195,7 @@ func (c *collectionLoop) walk(ctx context.Context, from taxii.Position, move boo
 		if err != nil {
 			return res, n, fmt.Errorf("encode position: %w", err)
 		}
+		p.enter("stores the position", 0)
 		if _, err := f.store.Apply(ctx, replica.Batch{Collection: c.key, Position: raw}); err != nil {
 			return res, n, err
 		}

@@ -10,14 +10,15 @@ import (
 )
 
 // refreshLoop touches what a sink's destination would otherwise forget.
-func refreshLoop(ctx context.Context, s Sink, r intel.Refresher, log hclog.Logger) {
+func refreshLoop(ctx context.Context, s Sink, r intel.Refresher, log hclog.Logger, p *pulse) {
+	defer p.end()
 	retry := backoff{floor: time.Minute, ceiling: time.Hour}
 	var h health
 	// The first refresh comes soon after the start: the forwarder may have been
 	// stopped for weeks.
 	wait := jittered(time.Minute)
-	for sleep(ctx, wait) {
-		n, err := r.Refresh(ctx)
+	for p.sleep(ctx, wait) {
+		n, err := r.Refresh(p.call(ctx, "refreshes"))
 		if ctx.Err() != nil {
 			return
 		}

@@ -36,8 +36,11 @@ func (r *routeLoop) session(soft, hard context.Context) (progress bool, err erro
 		readErr = s.read(reading, hard)
 	}()
 
+	p := r.pulses.begin(r.loop())
+	defer p.end()
 	var next *flight
 	for {
+		p.enter("waits for batches under way", forever)
 		f := next
 		next = nil
 		if f == nil {
@@ -58,6 +61,7 @@ func (r *routeLoop) session(soft, hard context.Context) (progress bool, err erro
 		// Even after a failure what is known is recorded, so that it is not sent
 		// again; only the cursor stays before the first batch that failed. A stop
 		// does not cancel this: what was delivered must not be forgotten.
+		p.enter("records outcomes", 0)
 		if serr := r.settle(context.WithoutCancel(hard), batches, err != nil); serr != nil {
 			if err == nil {
 				err = serr
@@ -69,6 +73,9 @@ func (r *routeLoop) session(soft, hard context.Context) (progress bool, err erro
 		for _, b := range batches {
 			s.airborne.remove(b.decisions)
 			<-s.slots
+		}
+		if err == nil && r.health.failing() {
+			r.wakeUp() // what failed may have been all there was to do
 		}
 	}
 	if err == nil {
@@ -84,6 +91,7 @@ type session struct {
 	slots    chan struct{} // one token per batch that is read and not yet recorded
 	order    chan *flight  // batches in the order read
 	airborne oidSet
+	pulse    *pulse // of what reads
 }
 
 // alsoDone adds to batches those that follow and are done as well, so that
@@ -111,6 +119,8 @@ func (s *session) alsoDone(batches []*flight) (done []*flight, next *flight) {
 // read turns records above the cursor into flights and starts them.
 func (s *session) read(ctx, hard context.Context) error {
 	r := s.loop
+	s.pulse = r.pulses.begin(r.loop())
+	defer s.pulse.end()
 	cursor, err := r.cursor(ctx)
 	if err != nil {
 		return err
@@ -121,6 +131,7 @@ func (s *session) read(ctx, hard context.Context) error {
 		r.log.Info("the last run ended while requests were under way; what they may have delivered is offered again", "indicators", n)
 	}
 	for {
+		s.pulse.enter("waits for batches under way", forever)
 		select {
 		case s.slots <- struct{}{}:
 		case <-ctx.Done():
@@ -145,6 +156,7 @@ func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 	r := s.loop
 	for ctx.Err() == nil {
 		s.airborne.reading()
+		s.pulse.enter("reads changes", 0)
 		recs, through, err := r.store.Changes(ctx, r.row, *cursor, s.changes, batchBytes)
 		if err != nil {
 			return nil, err
@@ -163,8 +175,11 @@ func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 				r.log.Debug("delivered everything so far")
 			}
 			if s.airborne.empty() {
-				r.health.idle(r.log, "delivery", r.now())
+				if r.health.idle(r.log, "delivery", r.now()) {
+					r.metrics.SinkIdle(r.Feed, r.Sink)
+				}
 			}
+			s.pulse.enter("waits for changes", forever)
 			select {
 			case <-r.wake:
 			case <-ctx.Done():
@@ -175,6 +190,7 @@ func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 		// An object changed again while its last change was in flight: two requests
 		// about it could overtake each other, and what was read of it does not know
 		// yet what became of the first. It is read again once that is settled.
+		s.pulse.enter("waits for batches under way", forever)
 		fresh, ok := s.airborne.wait(ctx, recs)
 		if !ok {
 			break
@@ -182,13 +198,14 @@ func (s *session) next(ctx context.Context, cursor *int64) (*flight, error) {
 		if !fresh {
 			continue
 		}
+		s.pulse.enter("decides about changes", 0)
 		now := r.now()
 		f := &flight{retries: retries, done: make(chan struct{}), decisions: make([]decision, len(recs))}
 		for i := range recs {
 			if retries && recs[i].Ledger != nil {
 				recs[i].Ledger.Replay = true
 			}
-			f.decisions[i] = decide(r.Feed, r.Where, recs[i], now)
+			f.decisions[i] = r.decide(recs[i], now)
 		}
 		if !retries {
 			*cursor, f.through = through, through

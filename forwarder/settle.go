@@ -35,6 +35,7 @@ func (r *routeLoop) settle(ctx context.Context, batches []*flight, held bool) er
 				}
 				t.reject(d.dead.Reason)
 			case d.forget:
+				s.Entry = d.forgotten(now)
 			case d.change == nil && f.retries:
 				// Nothing to send any more; off the queue all the same.
 				if d.record.Ledger != nil {
@@ -47,7 +48,7 @@ func (r *routeLoop) settle(ctx context.Context, batches []*flight, held bool) er
 				if out.Status == intel.Unknown && f.intent == 0 {
 					continue // it was not sent
 				}
-				s.Entry = d.entry(out, now)
+				s.Entry, s.Open = d.entry(out, now), out.Status == intel.Unknown
 				t.count(d.change.Action, out)
 				if out.Status == intel.Rejected {
 					s.Dead = &replica.DeadLetter{

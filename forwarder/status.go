@@ -52,6 +52,9 @@ func (f *Forwarder) Status(ctx context.Context) status.Status {
 		f.metrics.DeadLetters(r.Feed, r.Sink, r.DeadLetters)
 	}
 	f.metrics.StateBytes(s.State.Bytes)
+	for _, st := range f.Stalled() {
+		s.Stalled = append(s.Stalled, st.String())
+	}
 	return s
 }
 

@@ -31,7 +31,10 @@ type State struct {
 
 // HTTP is the http block: the status page and metrics.
 type HTTP struct {
-	Listen string // host:port; "" = no listener
+	Listen    string             // host:port; "" = no listener
+	Token     setting.Secret     // wanted of who asks for more than health; "" = nothing is
+	Anonymous bool               // no token although other machines reach the listener
+	TLS       transport.Listener // zero = plain HTTP
 }
 
 // Feed is one feed block: an account at a TAXII server and the collections
@@ -50,11 +53,18 @@ type Feed struct {
 	PageSize          int
 	MatchTypes        []string
 	MatchSpecVersions []string
+	Identity          string // IdentityID or IdentityContent
 	TrustedHosts      []string
 	ProxyURL          string // "" = environment; may hold a password
 	UserAgent         string // "" = the program's own
 	TLS               *transport.TLS
 }
+
+// What makes two indicators of a feed the same one.
+const (
+	IdentityID      = "id"      // the STIX id
+	IdentityContent = "content" // pattern, its type and the producer
+)
 
 // The kinds of [Auth].
 const (

@@ -155,31 +155,31 @@ func TestFull(t *testing.T) {
 		cfg.Routes[i].Where = nil
 	}
 	want := &Config{
-		Path: "testdata/good/full.hcl", Log: Log{"debug", "json"}, State: State{"/tmp/state"}, HTTP: HTTP{""},
+		Path: "testdata/good/full.hcl", Log: Log{"debug", "json"}, State: State{"/tmp/state"}, HTTP: HTTP{},
 		Feeds: []Feed{
 			{
 				Name: "soc-defenders", DiscoveryURL: "https://taxii.example.com/taxii2/",
 				Auth: Auth{Kind: "bearer", Token: testSecret}, Collections: []string{"all-iocs", "Everything"},
 				PollInterval: 90 * time.Minute, ResyncInterval: 24 * time.Hour, Overlap: 0, Timeout: 30 * time.Second,
 				StartFrom: StartFrom{Age: 30 * 24 * time.Hour}, PageSize: 500,
-				MatchTypes: []string{"indicator", "identity"}, MatchSpecVersions: []string{"2.1"},
+				MatchTypes: []string{"indicator", "identity"}, MatchSpecVersions: []string{"2.1"}, Identity: IdentityContent,
 				TrustedHosts: []string{"api.example.net"}, ProxyURL: "http://u:p@proxy.example.com:3128", UserAgent: "me/1",
 				TLS: &transport.TLS{MinVersion: "1.3"},
 			},
 			{
 				Name: "otx", APIRootURL: "http://127.0.0.1:8080/taxii/root/", Auth: Auth{Kind: "basic", Username: testSecret},
 				Collections: []string{"*"}, PollInterval: 15 * time.Minute, Overlap: 5 * time.Minute, Timeout: time.Minute,
-				StartFrom: StartFrom{Time: time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)}, PageSize: 1000,
+				StartFrom: StartFrom{Time: time.Date(2026, 1, 31, 10, 0, 0, 0, time.UTC)}, PageSize: 1000, Identity: IdentityID,
 			},
 			{
 				Name: "custom", DiscoveryURL: "https://taxii.example.org/", Auth: Auth{Kind: "header", Name: "X-API-Key", Value: "s3cret-file"},
 				Collections: []string{"*"}, PollInterval: 15 * time.Minute, Overlap: 5 * time.Minute, Timeout: time.Minute,
-				StartFrom: StartFrom{All: true}, PageSize: 1000,
+				StartFrom: StartFrom{All: true}, PageSize: 1000, Identity: IdentityID,
 			},
 			{
 				Name: "open", DiscoveryURL: "https://taxii.example.net/", Auth: Auth{Kind: "none"},
 				Collections: []string{"*"}, PollInterval: 15 * time.Minute, Overlap: 5 * time.Minute, Timeout: time.Minute,
-				StartFrom: StartFrom{All: true}, PageSize: 1000,
+				StartFrom: StartFrom{All: true}, PageSize: 1000, Identity: IdentityID,
 			},
 		},
 		Sinks: []Sink{
@@ -223,7 +223,8 @@ func TestMinimal(t *testing.T) {
 func TestDefaultStateDir(t *testing.T) {
 	want := "/var/lib/taxii-forwarder"
 	if runtime.GOOS == "windows" {
-		want = filepath.Join(os.Getenv("ProgramData"), "taxii-forwarder")
+		t.Setenv("ProgramData", `D:\Data`)
+		want = `D:\Data\taxii-forwarder`
 	}
 	if got := DefaultStateDir(); got != want {
 		t.Errorf("%s, want %s", got, want)

@@ -93,6 +93,7 @@ func writeAssets(t *testing.T, dir string) {
 	for name, data := range map[string][]byte{
 		"ca.pem": cert, "client.pem": cert, "client.key": private, "azure.pem": append(append([]byte{}, cert...), private...),
 		"api-key": []byte(noSecret + "\n"), "token": []byte(noSecret), "hec-token": []byte(noSecret + "\n"),
+		"status.crt": cert, "status.key": private, "status-token": []byte(noSecret + "\n"),
 	} {
 		if err := os.WriteFile(dir+name, data, 0o600); err != nil {
 			t.Fatal(err)
@@ -214,7 +215,7 @@ func TestExampleComplete(t *testing.T) {
 		check(k.Name+".", reflect.TypeOf(k.New()))
 	}
 	for _, name := range []string{
-		"log.level", "log.format", "state.dir", "http.listen", "feed.discovery_url", "feed.api_root_url", "feed.auth",
+		"log.level", "log.format", "state.dir", "http.listen", "http.token", "http.anonymous", "http.tls", "feed.discovery_url", "feed.api_root_url", "feed.auth",
 		"feed.collections", "feed.poll_interval", "feed.resync_interval", "feed.overlap", "feed.timeout", "feed.start_from",
 		"feed.page_size", "feed.match_types", "feed.match_spec_versions", "feed.trusted_hosts", "feed.proxy_url",
 		"feed.user_agent", "feed.tls", "feed.auth.token", "feed.auth.username", "feed.auth.password", "feed.auth.name",

@@ -68,12 +68,20 @@ func (l *loader) feeds(cfg *Config, raw []*rawFeed) {
 			}
 			return ""
 		})
+		if len(f.MatchTypes) > 0 && !slices.Contains(f.MatchTypes, "indicator") && isLiteral(s.attr("match_types")) {
+			l.warnAt(s.at("match_types"), "match_types does not ask for indicators", `only indicators are delivered; add "indicator", unless this provider gives match[type] a meaning of its own`)
+		}
 		l.each(s, "match_spec_versions", f.MatchSpecVersions, func(v string) string {
 			if v != "2.0" && v != "2.1" {
 				return fmt.Sprintf("%q is no STIX version; use \"2.0\" or \"2.1\"", v)
 			}
 			return ""
 		})
+		switch f.Identity = orDefault(r.Identity, IdentityID); f.Identity {
+		case IdentityID, IdentityContent:
+		default:
+			l.errorAt(s.at("identity"), fmt.Sprintf("unknown identity %q", f.Identity), didYouMean(f.Identity, []string{IdentityID, IdentityContent}))
+		}
 		l.each(s, "trusted_hosts", f.TrustedHosts, func(v string) string {
 			if err := transport.CheckTrustedHost(v); err != nil {
 				return err.Error()

@@ -2,16 +2,10 @@ package config
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strconv"
 	"strings"
-
-	"taxii-forwarder/forwarder/transport"
 )
-
-// ListenOff as http.listen means: no listener.
-const ListenOff = "off"
 
 // general reads the log, state and http blocks.
 func (l *loader) general(cfg *Config, raw *rawRoot) {
@@ -26,31 +20,7 @@ func (l *loader) general(cfg *Config, raw *rawRoot) {
 		cfg.State.Dir = raw.State.Dir
 	}
 
-	cfg.HTTP.Listen = DefaultListen
-	if raw.HTTP == nil || raw.HTTP.Listen == nil {
-		return
-	}
-	at := l.scope("http").at("listen")
-	listen := *raw.HTTP.Listen
-	if listen == ListenOff {
-		cfg.HTTP.Listen = ""
-		return
-	}
-	host, port, err := net.SplitHostPort(listen)
-	n, perr := strconv.Atoi(port)
-	if err != nil || perr != nil || n < 0 || n > 65535 {
-		l.errorAt(at, fmt.Sprintf("%q is no address to listen on", listen), "write host:port, such as \""+DefaultListen+"\", or \"off\"")
-		return
-	}
-	cfg.HTTP.Listen = listen
-	if !transport.IsLoopback(host) {
-		who := "other machines"
-		if host == "" || host == "0.0.0.0" || host == "::" {
-			who = "every machine that reaches this one"
-		}
-		l.warnAt(at, "the status page and metrics are open to "+who,
-			"they need no login and name feeds and sinks; listen on a loopback address, or let only who may through a firewall or proxy")
-	}
+	l.http(cfg, raw.HTTP)
 }
 
 // oneOf checks a word; the first of the allowed is the default.

@@ -29,7 +29,10 @@ type (
 		Dir string `hcl:"dir,optional"`
 	}
 	rawHTTP struct {
-		Listen *string `hcl:"listen,optional"`
+		Listen    *string             `hcl:"listen,optional"`
+		Token     *setting.Secret     `hcl:"token,optional"`
+		Anonymous bool                `hcl:"anonymous,optional"`
+		TLS       *transport.Listener `hcl:"tls,block"`
 	}
 	rawFeed struct {
 		Name              string           `hcl:"name,label"`
@@ -45,6 +48,7 @@ type (
 		PageSize          *int             `hcl:"page_size,optional"`
 		MatchTypes        []string         `hcl:"match_types,optional"`
 		MatchSpecVersions []string         `hcl:"match_spec_versions,optional"`
+		Identity          string           `hcl:"identity,optional"`
 		TrustedHosts      []string         `hcl:"trusted_hosts,optional"`
 		ProxyURL          string           `hcl:"proxy_url,optional"`
 		UserAgent         string           `hcl:"user_agent,optional"`

@@ -26,8 +26,13 @@ func (l *loader) warnLiterals(body *hclsyntax.Body, mode fs.FileMode) {
 		}
 	}
 	walk(body)
-	// Windows keeps no such bits; its ACLs are the installer's business.
-	if len(found) > 0 && runtime.GOOS != "windows" && mode.Perm()&0o004 != 0 {
+	if runtime.GOOS == "windows" {
+		return // it keeps no such bits; its ACLs are the installer's business
+	}
+	if mode.Perm()&0o002 != 0 {
+		l.warnAt(hcl.Range{}, "every user of this machine can change this file, and so have the credentials sent elsewhere", "chmod o-w")
+	}
+	if len(found) > 0 && mode.Perm()&0o004 != 0 {
 		l.warnAt(hcl.Range{}, "every user of this machine can read the secrets in this file", "chmod 0640, and give the file to the service's group")
 	}
 }

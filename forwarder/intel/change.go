@@ -49,6 +49,11 @@ type Change struct {
 	// delivery and must hold no longer: on Withdraw all it was given, on Upsert
 	// those that the new version lacks.
 	Remove []Ref
+	// Whole reports that an earlier delivery gave the destination, or may have
+	// given it, the indicator at a time when it had no observables. What a sink
+	// holds of such an indicator under a key of its own is to be removed, unless
+	// the new version has none either.
+	Whole bool
 	// At is when the change was handed to the sink; sinks use it as forwarding
 	// time, so that what they send is a function of the Change alone.
 	At time.Time

@@ -50,6 +50,15 @@ type Refresher interface {
 	Refresh(ctx context.Context) (int64, error)
 }
 
+// A Keyer is a [Sink] that files an indicator under more than the Refs of its
+// observables.
+type Keyer interface {
+	// AlsoHeld returns what Deliver would give the destination for an upsert
+	// besides the indicator's own observables: the Held of its [Outcome], known
+	// beforehand, so that it can be withdrawn even if no outcome ever comes.
+	AlsoHeld(c *Change) []Ref
+}
+
 // A Previewer is a [Sink] that can show what it would send.
 type Previewer interface {
 	// Preview appends to dst what Deliver would send for c, one JSON document a

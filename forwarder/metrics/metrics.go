@@ -180,6 +180,11 @@ func (m *Metrics) SinkFailure(feed, sink string, kind intel.FailureKind) {
 	m.sinkUp.WithLabelValues(feed, sink).Set(0)
 }
 
+// SinkIdle records that what a destination failed at is no longer to be done.
+func (m *Metrics) SinkIdle(feed, sink string) {
+	m.sinkUp.WithLabelValues(feed, sink).Set(1)
+}
+
 // Batch counts a batch that a destination answered without failing.
 func (m *Metrics) Batch(feed, sink string, size int, took time.Duration) {
 	m.batchSize.WithLabelValues(feed, sink).Observe(float64(size))

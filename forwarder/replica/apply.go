@@ -15,7 +15,8 @@ import (
 //
 // A newer Version replaces an older one. At equal versions, different content
 // does, provided that it comes from the collection that served the object
-// first: two collections that disagree for good would otherwise take turns. A
+// first: two collections that disagree for good would otherwise take turns; of
+// objects that share an id ([Object.Shared]) one does, always the same. A
 // tombstone, revoked or expired, yields to a newer version only; an object that
 // was gone is current again as soon as it is served in the same or a newer
 // version. What is revoked or past its valid_until on arrival is a tombstone at
@@ -109,7 +110,7 @@ func arrange(objects []Object) ([]incoming, Applied) {
 		}
 		if at, again := place[o.ID]; again {
 			out.Unchanged++
-			if in[at].Version <= o.Version {
+			if in[at].Version < o.Version || in[at].Version == o.Version && !(o.Shared && in[at].Revoked) {
 				in[at].Object = o
 			}
 			continue
@@ -236,6 +237,13 @@ func (a *applier) supersedes(o *incoming, k *stored) (bool, error) {
 	case k.state != Current:
 		a.out.Older++
 		return false, nil
+	case o.Shared:
+		// Else those that are served side by side would take turns at every walk.
+		if !o.Revoked && o.hash < k.hash {
+			a.out.Unchanged++
+			return false, nil
+		}
+		return true, nil
 	case k.coll != a.coll:
 		a.out.Unchanged++
 		return false, nil

@@ -15,6 +15,9 @@ func (t *tx) settleDead(route int64, settled []Settlement) (dropped int64, err e
 	filed := false
 	for i := range settled {
 		st := &settled[i]
+		if st.Open {
+			continue
+		}
 		if st.Dead == nil {
 			fine = append(fine, st.OID)
 			continue

@@ -26,6 +26,8 @@
 //     ([Options].ReadOnly).
 //   - A damaged database is set aside under another name and reported as a
 //     [CorruptError]; it is never overwritten nor silently replaced.
+//   - An older database is upgraded in one transaction, after a copy of it was
+//     made; a newer one is refused with a [SchemaError].
 //   - A full disk, an I/O error or a locked database is a *[intel.Failure] of kind
 //     [intel.FailLocal]; nothing is half done.
 //

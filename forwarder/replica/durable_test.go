@@ -22,6 +22,10 @@ func TestMain(m *testing.M) {
 		child(dir)
 		return
 	}
+	if dir := os.Getenv("REPLICA_TEST_UPGRADE"); dir != "" {
+		upgradeChild(dir)
+		return
+	}
 	os.Exit(m.Run())
 }
 
@@ -213,9 +217,12 @@ func TestCorrupt(t *testing.T) {
 			f(t, s.Path())
 			before, _ := os.ReadFile(s.Path())
 
-			_, err := Open(ctx, Options{Dir: dir, ReadOnly: true})
-			if err == nil && name != "overwritten middle, met before" {
-				t.Error("opens read-only")
+			r, err := Open(ctx, Options{Dir: dir, ReadOnly: true})
+			if err == nil {
+				ok(t, r.Close())
+				if name != "overwritten middle, met before" {
+					t.Error("opens read-only")
+				}
 			}
 			_, err = Open(ctx, Options{Dir: dir, Now: func() time.Time { return t0 }})
 			var ce *CorruptError

@@ -69,12 +69,18 @@ func (e *CorruptError) Unwrap() error { return e.Err }
 // open for reading only and needs a migration first.
 type SchemaError struct {
 	Path        string
-	Found, Know int // schema versions
+	Found, Know int    // schema versions
+	Program     string // that wrote it; "" = not known
 }
 
 func (e *SchemaError) Error() string {
 	if e.Found > e.Know {
-		return fmt.Sprintf("state database %s has schema version %d, this program knows up to %d: use the newer program, or restore a backup made before the upgrade", e.Path, e.Found, e.Know)
+		by := ""
+		if e.Program != "" {
+			by = ", written by taxii-forwarder " + e.Program
+		}
+		return fmt.Sprintf("state database %s has schema version %d%s, this program knows up to %d: use the newer program, or restore a backup made before the upgrade (%s%s, if it is still there)",
+			e.Path, e.Found, by, e.Know, filepath.Base(e.Path), beforeUpgrade)
 	}
 	return fmt.Sprintf("state database %s has schema version %d, this program reads version %d: start the service once to upgrade it", e.Path, e.Found, e.Know)
 }

@@ -31,6 +31,8 @@ type Options struct {
 	// MaxDeadLetters bounds the dead letters kept; the oldest go first. 0 =
 	// 100,000.
 	MaxDeadLetters int
+	// Program is the version of the program, which an upgrade notes in the state.
+	Program string
 }
 
 // A Store is an open state directory.
@@ -39,6 +41,7 @@ type Store struct {
 	log       hclog.Logger
 	now       func() time.Time
 	maxDead   int
+	program   string
 
 	lock  *dirLock
 	turn  chan struct{} // holds a token while nobody writes
@@ -85,7 +88,7 @@ func open(ctx context.Context, o Options, steps []string) (_ *Store, err error) 
 	}
 	s := &Store{
 		dir: dir, path: filepath.Join(dir, dbName),
-		log: o.Logger, now: o.Now, maxDead: o.MaxDeadLetters,
+		log: o.Logger, now: o.Now, maxDead: o.MaxDeadLetters, program: o.Program,
 		turn: make(chan struct{}, 1), stmts: make(map[string]*sql.Stmt),
 	}
 	s.turn <- struct{}{}
@@ -139,7 +142,7 @@ func (s *Store) openWriter(ctx context.Context, steps []string) (err error) {
 		if err := s.undecided(); err != nil {
 			return err
 		}
-		if err := create(ctx, s.path, steps, s.now()); err != nil {
+		if err := create(ctx, s.path, steps, s.now(), s.program); err != nil {
 			return err
 		}
 	} else if err != nil {
@@ -151,6 +154,7 @@ func (s *Store) openWriter(ctx context.Context, steps []string) (err error) {
 	if s.db, s.w, err = openConn(ctx, s.path); err != nil {
 		return err
 	}
+	s.keepPrivate()
 	if err := s.checkQuickly(ctx); err != nil {
 		return err
 	}
@@ -159,11 +163,10 @@ func (s *Store) openWriter(ctx context.Context, steps []string) (err error) {
 		return err
 	}
 	if have > len(steps) {
-		return &SchemaError{Path: s.path, Found: have, Know: len(steps)}
+		return &SchemaError{Path: s.path, Found: have, Know: len(steps), Program: schemaProgram(ctx, s.w)}
 	}
 	if have < len(steps) {
-		s.log.Info("upgrading the state database", "from", have, "to", len(steps))
-		if err := migrate(ctx, s.w, steps, s.now()); err != nil {
+		if err := s.upgrade(ctx, have, steps); err != nil {
 			return err
 		}
 	}
@@ -205,7 +208,7 @@ func openConn(ctx context.Context, path string) (*sql.DB, *sql.Conn, error) {
 
 // create builds a new database beside path and renames it into place, so that a
 // crash leaves either none or a whole one.
-func create(ctx context.Context, path string, steps []string, now time.Time) error {
+func create(ctx context.Context, path string, steps []string, now time.Time, program string) error {
 	tmp := path + ".new"
 	for _, ext := range []string{"", "-wal", "-shm", "-journal"} {
 		if err := os.Remove(tmp + ext); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -233,7 +236,7 @@ func create(ctx context.Context, path string, steps []string, now time.Time) err
 	if err != nil {
 		return err
 	}
-	err = migrate(ctx, c, steps, now)
+	err = migrate(ctx, c, steps, now, program)
 	// Closing the last connection moves the log into the file.
 	err = errors.Join(err, c.Close(), db.Close())
 	if err != nil {
@@ -272,7 +275,7 @@ func (s *Store) openReadOnly(ctx context.Context, know int) error {
 			return err
 		}
 		if have != know {
-			return &SchemaError{Path: s.path, Found: have, Know: know}
+			return &SchemaError{Path: s.path, Found: have, Know: know, Program: schemaProgram(ctx, c)}
 		}
 		return nil
 	}

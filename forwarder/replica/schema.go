@@ -39,9 +39,19 @@ func schemaVersion(ctx context.Context, c *sql.Conn) (int, error) {
 	return v, nil
 }
 
+// schemaProgram reads which program made the newest version; "" = it did not say.
+func schemaProgram(ctx context.Context, c *sql.Conn) (program string) {
+	// Version 1 has no such column; what a later version has is not ours to know.
+	_ = c.QueryRowContext(ctx, `SELECT program FROM schema_version ORDER BY version DESC LIMIT 1`).Scan(&program)
+	return program
+}
+
+// namesProgram is the first version that has schema_version.program.
+const namesProgram = 2
+
 // migrate applies those of steps that the database does not have yet, all in
 // one transaction.
-func migrate(ctx context.Context, c *sql.Conn, steps []string, now time.Time) (err error) {
+func migrate(ctx context.Context, c *sql.Conn, steps []string, now time.Time, program string) (err error) {
 	if _, err := c.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
@@ -63,6 +73,11 @@ func migrate(ctx context.Context, c *sql.Conn, steps []string, now time.Time) (e
 		}
 		if _, err := c.ExecContext(ctx, `INSERT INTO schema_version (version, applied) VALUES (?, ?)`,
 			i+1, now.UTC().Format(time.RFC3339)); err != nil {
+			return err
+		}
+	}
+	if have < len(steps) && len(steps) >= namesProgram {
+		if _, err := c.ExecContext(ctx, `UPDATE schema_version SET program = ? WHERE version > ?`, program, have); err != nil {
 			return err
 		}
 	}

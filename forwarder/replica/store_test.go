@@ -117,6 +117,57 @@ func TestCollectionsDisagree(t *testing.T) {
 	}
 }
 
+// Objects that share an id settle on one of them, whatever the order and however
+// often they are served; a revoked one wins at its version, a newer version always.
+func TestSharedID(t *testing.T) {
+	shared := func(o *Object) { o.Shared = true }
+	a, b := ind("1", 1, shared, raw(`{"a":1}`)), ind("1", 1, shared, raw(`{"b":1}`))
+	gone, next := ind("1", 1, shared, revoked, raw(`{"gone":1}`)), ind("1", 2, shared, raw(`{"next":1}`))
+	var settled string
+	for _, order := range [][]Object{{a, b}, {b, a}} {
+		s := openNew(t)
+		r := route(t, s)
+		for range 2 {
+			for _, o := range order {
+				apply(t, s, o)
+			}
+		}
+		rec := one(t, s, r, "1")
+		if settled == "" {
+			settled = string(rec.Raw)
+		}
+		if string(rec.Raw) != settled {
+			t.Errorf("settled on %s, in another order on %s", rec.Raw, settled)
+		}
+		if got := apply(t, s, order...); got.Updated > 1 {
+			t.Errorf("got %+v", got)
+		}
+		for _, o := range order {
+			apply(t, s, o)
+		}
+		seq := one(t, s, r, "1").Seq
+		for _, o := range order {
+			apply(t, s, o)
+		}
+		if now := one(t, s, r, "1").Seq; now != seq {
+			t.Errorf("still changing: %d after %d", now, seq)
+		}
+		apply(t, s, gone, order[0], order[1])
+		if rec := one(t, s, r, "1"); rec.State != Revoked {
+			t.Errorf("revoked, but %s", rec.State)
+		}
+		apply(t, s, order...)
+		if rec := one(t, s, r, "1"); rec.State != Revoked {
+			t.Errorf("back from the dead: %s", rec.State)
+		}
+		apply(t, s, next)
+		if rec := one(t, s, r, "1"); rec.State != Current || string(rec.Raw) != `{"next":1}` {
+			t.Errorf("a newer version is not current: %s %s", rec.State, rec.Raw)
+		}
+		sound(t, s)
+	}
+}
+
 func TestPosition(t *testing.T) {
 	dir := t.TempDir()
 	s := openAt(t, dir)

@@ -28,6 +28,9 @@ type Object struct {
 	Expires int64
 	Revoked bool
 	Raw     []byte // the object's JSON as served
+	// Shared: several objects of the server have this id, so that at one version
+	// there can be several contents. A revoked one counts, else always the same.
+	Shared bool
 
 	// Refs names the objects that describe an indicator: its created_by_ref and
 	// those object_marking_refs that are not one of TLP's fixed markings. Ignored
@@ -148,8 +151,11 @@ type Settlement struct {
 	// Entry replaces the ledger's; nil = the destination holds nothing any more.
 	Entry *Entry
 	// Dead is set when the destination refused the change for good. Without it,
-	// an earlier dead letter of this object on this route is removed.
+	// an earlier dead letter of this object on this route is removed, unless Open.
 	Dead *DeadLetter
+	// Open says that what became of the change is not known: the change is
+	// offered again, and a dead letter stays as it is, queued for a retry or not.
+	Open bool
 }
 
 // A DeadLetter is a change that a destination refused for good. There is at

@@ -98,7 +98,10 @@ func (s *Store) Sweep(ctx context.Context, feed string, walk int64) (gone int, e
 			return gone, err
 		}
 	}
-	return gone, s.endWalk(ctx, op, feed, walk)
+	if err := s.endWalk(ctx, op, feed, walk); err != nil {
+		return gone, err
+	}
+	return gone, s.noteResync(ctx, feed)
 }
 
 // unmarked finds the next current objects after oid after that have no mark. It

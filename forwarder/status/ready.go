@@ -1,17 +1,20 @@
 package status
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Ready reports whether the forwarder that s describes does its work, and what
 // is to be said of each part. It is ready when it runs, its configuration is
-// loaded and its state can be written. A feed or a destination that fails is
+// loaded, its state can be written and none of its loops is stuck. A feed or a destination that fails is
 // listed, but is no lack of readiness: the forwarder is doing all it can, and a
 // restart would not help.
 func (s *Status) Ready() (bool, []Reason) {
 	var reasons []Reason
 	ready := true
 	add := func(r Reason) {
-		if !r.OK && (r.Part == PartConfig || r.Part == PartState) {
+		if !r.OK && (r.Part == PartConfig || r.Part == PartState || r.Part == PartLoops) {
 			ready = false
 		}
 		reasons = append(reasons, r)
@@ -25,6 +28,9 @@ func (s *Status) Ready() (bool, []Reason) {
 	}
 	add(config)
 	add(Reason{Part: PartState, OK: s.State.Error == "", Message: s.State.Error})
+	if len(s.Stalled) > 0 {
+		add(Reason{Part: PartLoops, Message: "stuck: " + strings.Join(s.Stalled, "; ")})
+	}
 	for i := range s.Feeds {
 		f := &s.Feeds[i]
 		add(part(PartFeed, f.Name, f.State, f.Failure, "no poll has ended yet"))

@@ -28,6 +28,9 @@ type Status struct {
 	Feeds   []Feed    `json:"feeds"`
 	Sinks   []Sink    `json:"sinks"`
 	Routes  []Route   `json:"routes"`
+	// Stalled names the forwarder's own loops that make no progress, with what they
+	// are stuck at; a restart is due.
+	Stalled []string `json:"stalled,omitempty"`
 }
 
 // Store describes the state database.
@@ -150,6 +153,7 @@ type Part string
 const (
 	PartConfig Part = "config"
 	PartState  Part = "state"
+	PartLoops  Part = "loops" // listed only when one is stuck
 	PartFeed   Part = "feed"
 	PartSink   Part = "sink"
 )

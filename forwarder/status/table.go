@@ -67,6 +67,9 @@ func (p *printer) head(s *Status) {
 		}
 		p.line("config   " + text)
 	}
+	for _, loop := range s.Stalled {
+		p.trouble("         ", Failure{Error: "stuck: " + loop})
+	}
 	if s.Config.Error != "" {
 		p.trouble("         ", Failure{Error: "the last reload was refused: " + s.Config.Error})
 	}

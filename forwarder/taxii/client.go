@@ -27,9 +27,9 @@ const (
 	DefaultPageSize       = 1000
 	DefaultMaxObjectBytes = 8 << 20
 
-	// maxWait is how long a request waits by itself when the server asks it to;
-	// longer waits are left to the caller.
-	maxWait = 30 * time.Second
+	// maxWait is how long a request waits by itself when the server asks it to,
+	// enough for limits by the minute; longer waits are left to the caller.
+	maxWait = 90 * time.Second
 	// maxThrottled bounds how often one request is put off.
 	maxThrottled = 5
 	// maxMeta bounds the answers that are read whole.
@@ -90,6 +90,9 @@ func (c *Client) get(ctx context.Context, u string, requests *int) (*http.Respon
 			return nil, intel.Fail(intel.FailConfig, "%q is no URL", u)
 		}
 		req.Header.Set("Accept", MediaType)
+		if wait := c.http.Held(req.URL.Host); wait > 5*time.Second {
+			c.log.Info("the server's limit of requests is used up; waiting", "host", req.URL.Host, "wait", wait.Round(time.Second).String())
+		}
 		*requests++
 		resp, err := c.http.Do(req)
 		if err != nil {

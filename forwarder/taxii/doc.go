@@ -25,4 +25,7 @@
 // are absent or lossy, always stepping back by one unit of the header's
 // precision so that ties are read again rather than lost. The clock of this
 // machine is never a position.
+//
+// Likewise match[type] is sent only as long as the server takes it for what it
+// is (§3.4.1), see [Matching].
 package taxii

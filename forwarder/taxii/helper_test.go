@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,9 +24,22 @@ func clientFor(t testing.TB, s *taxiitest.Server, o Options) *Client {
 	return clientWith(t, s, s.Auth(), o)
 }
 
+// clientBy is clientFor with a clock to go by, so that waiting takes no time.
+func clientBy(t testing.TB, s *taxiitest.Server, c *clock, o Options) *Client {
+	t.Helper()
+	o.Now = c.Now
+	return clientOver(t, s, transport.Options{Authorize: s.Auth().Apply, Clock: c}, o)
+}
+
 func clientWith(t testing.TB, s *taxiitest.Server, auth taxiitest.Auth, o Options) *Client {
 	t.Helper()
-	h, err := transport.New(transport.Options{Origin: s.Origin(), Authorize: auth.Apply, UserAgent: "test/1", Timeout: 10 * time.Second})
+	return clientOver(t, s, transport.Options{Authorize: auth.Apply}, o)
+}
+
+func clientOver(t testing.TB, s *taxiitest.Server, via transport.Options, o Options) *Client {
+	t.Helper()
+	via.Origin, via.UserAgent, via.Timeout = s.Origin(), "test/1", 10*time.Second
+	h, err := transport.New(via)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,6 +55,28 @@ func serverFor(t testing.TB, o taxiitest.Options) *taxiitest.Server {
 	return s
 }
 
+// A clock stands still but for those who wait by it. It is the client's and the
+// server's.
+type clock struct {
+	mu    sync.Mutex
+	now   time.Time
+	slept time.Duration
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Sleep(ctx context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	c.slept += d
+	return context.Cause(ctx)
+}
+
 // indicator makes the n-th indicator, created at a time.
 func indicator(n int, created time.Time) []byte {
 	const layout = "2006-01-02T15:04:05.000000Z"
@@ -52,12 +88,17 @@ func indicator(n int, created time.Time) []byte {
 
 func id(n int) string { return fmt.Sprintf("indicator--00000000-0000-4000-8000-%012d", n) }
 
-// ids returns the ids of objects in a chunk.
+// idOf returns the id under which an object was added; the server may have
+// given it another one.
 func idOf(t testing.TB, raw []byte) string {
 	t.Helper()
-	var o struct{ ID string }
+	var o struct{ ID, Name string }
 	if err := json.Unmarshal(raw, &o); err != nil {
 		t.Fatalf("an object that is no JSON: %v: %.100s", err, raw)
+	}
+	var n int
+	if _, err := fmt.Sscanf(o.Name, "n%d", &n); err == nil {
+		return id(n)
 	}
 	return o.ID
 }

@@ -43,6 +43,8 @@ type query struct {
 	after string // added_after; "" = none
 	limit int
 	next  string
+	// anyType leaves match[type] out.
+	anyType bool
 }
 
 // url builds the request (§5.4, §3.4). Parameters are always escaped: tokens
@@ -58,7 +60,11 @@ func (r *walker) url(q query) string {
 	if q.next != "" {
 		v.Set("next", q.next)
 	}
-	for name, values := range map[string][]string{"match[type]": r.w.Filter.Types, "match[spec_version]": r.w.Filter.SpecVersions} {
+	types := r.w.Filter.Types
+	if q.anyType || r.choosing() {
+		types = nil
+	}
+	for name, values := range map[string][]string{"match[type]": types, "match[spec_version]": r.w.Filter.SpecVersions} {
 		if len(values) > 0 {
 			v.Set(name, strings.Join(values, ","))
 		}
@@ -123,11 +129,19 @@ func (r *walker) fetch(ctx context.Context, q query, plan func(*page) decision) 
 				return err
 			}
 			note(raw)
+			p.tailRaw = raw
+			if r.undecided() && !r.told || r.choosing() {
+				kind := typeOf(raw)
+				r.came.add(kind)
+				r.told = r.told || r.telling(kind)
+				if r.choosing() && !r.wanted(kind) {
+					return nil
+				}
+			}
 			if chunk.Objects == nil {
 				chunk.Objects = make([]json.RawMessage, 0, min(chunkObjects, max(16, q.limit)))
 			}
 			chunk.Objects = append(chunk.Objects, raw)
-			p.tailRaw = raw
 			bytes += len(raw)
 			r.res.Objects++
 			return nil

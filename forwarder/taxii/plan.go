@@ -46,6 +46,9 @@ func (r *walker) plan(ctx context.Context, p *page) decision {
 	if r.began.IsZero() {
 		r.began = p.date
 	}
+	if again, err := r.decideMatch(ctx); err != nil || again {
+		return decision{err: err}
+	}
 	if r.token != "" && r.doubtful(p) {
 		return decision{} // the boundary is looked at first, see judge
 	}

@@ -29,6 +29,8 @@ type Position struct {
 	// OtherDates: the X-TAXII-Date-Added headers hold other dates than those
 	// that added_after is compared with.
 	OtherDates bool `json:"other_dates,omitempty"`
+	// Match is what the server takes match[type] for, if the filter has types.
+	Match Matching `json:"match,omitempty"`
 	// Window is an unfinished walk of a server whose headers can not tell how
 	// far it got.
 	Window *Window `json:"window,omitempty"`
@@ -78,6 +80,11 @@ func (p *Position) valid() error {
 	}
 	if p.Precision < Microseconds || p.Precision > Seconds {
 		return fmt.Errorf("position of a collection: unknown precision %d", p.Precision)
+	}
+	switch p.Match {
+	case MatchUnknown, MatchType, MatchOwn, MatchHere:
+	default:
+		return fmt.Errorf("position of a collection: unknown matching %q", p.Match)
 	}
 	if w := p.Window; w != nil && (w.Next == "" || w.Limit <= 0) {
 		return fmt.Errorf("position of a collection: a window without a token or limit")

@@ -41,7 +41,7 @@ func story(t *testing.T, p taxiitest.Profile, crash int) {
 		added atomic.Int64
 		ready atomic.Bool
 	)
-	clock := epoch.Add(30 * 24 * time.Hour)
+	now := &clock{now: epoch.Add(30 * 24 * time.Hour)}
 	add := func(at time.Time, n int) {
 		for range n {
 			i := int(added.Add(1)) - 1
@@ -49,7 +49,7 @@ func story(t *testing.T, p taxiitest.Profile, crash int) {
 		}
 	}
 	at := epoch
-	s := serverFor(t, taxiitest.Options{Profile: p, Now: func() time.Time { return clock }, OnRequest: func(n int, _ *http.Request) {
+	s := serverFor(t, taxiitest.Options{Profile: p, Now: now.Now, OnRequest: func(n int, _ *http.Request) {
 		if ready.Load() && n >= 3 && n%3 == 0 && added.Load() < first+late {
 			at = at.Add(time.Second)
 			add(at, 10) // arrives during the walk
@@ -64,7 +64,7 @@ func story(t *testing.T, p taxiitest.Profile, crash int) {
 	}
 	ready.Store(true)
 
-	client := clientFor(t, s, Options{PageSize: pageSize, Now: func() time.Time { return clock }})
+	client := clientBy(t, s, now, Options{PageSize: pageSize})
 	root, id := findCollection(t, client, s)
 	w := Walk{Root: root, Collection: id, Overlap: time.Minute}
 	r := newReader(t)
@@ -92,7 +92,7 @@ func story(t *testing.T, p taxiitest.Profile, crash int) {
 	if r.pos.Time().IsZero() {
 		t.Error("there is no position after a complete walk")
 	}
-	if r.pos.Time().After(clock) {
+	if r.pos.Time().After(now.Now()) {
 		t.Errorf("the position %s is ahead of the server's clock", r.pos)
 	}
 	if n := s.ObjectRequests(); n > 200 {
@@ -102,7 +102,7 @@ func story(t *testing.T, p taxiitest.Profile, crash int) {
 	// An incremental poll, and one more of the unchanged collection.
 	at = at.Add(time.Hour)
 	add(at, later)
-	clock = clock.Add(2 * time.Hour)
+	_ = now.Sleep(t.Context(), 2*time.Hour)
 	before := s.ObjectRequests()
 	if _, err := r.walk(client, w); err != nil {
 		t.Fatalf("incremental poll: %v", err)
@@ -113,6 +113,9 @@ func story(t *testing.T, p taxiitest.Profile, crash int) {
 	}
 	if n := s.ObjectRequests() - before; n > 100 {
 		t.Errorf("%d requests for two incremental polls", n)
+	}
+	if n := s.Refused(); n > 0 {
+		t.Errorf("%d requests were beyond the rate limit", n)
 	}
 	if v := s.Violations(); len(v) > 0 {
 		t.Errorf("%d requests break the specification, the first: %s", len(v), v[0])

@@ -177,16 +177,3 @@ func TestErrorText(t *testing.T) {
 		}
 	}
 }
-
-// The 429 of a profile with a limit carries X-RateLimit-Reset and no Retry-After.
-func TestRateLimitOfProfile(t *testing.T) {
-	p, _ := taxiitest.ProfileNamed("socdefenders")
-	p.RateLimit = 2
-	now := time.Now()
-	s, _ := feed(t, taxiitest.Options{Profile: p, Now: func() time.Time { return now }}, 50, nil)
-	_, err := newReader(t).walk(clientFor(t, s, Options{PageSize: 10, Now: func() time.Time { return now }}), walkOf(s))
-	f := intel.AsFailure(err)
-	if f == nil || f.Kind != intel.FailThrottled || f.RetryAfter < 50*time.Second || !strings.Contains(err.Error(), "RATE_LIMIT_EXCEEDED: too many requests") {
-		t.Errorf("error %v", err)
-	}
-}

@@ -146,6 +146,9 @@ type walker struct {
 	noProbe    bool
 	noTokens   bool // follow dates, not tokens
 	noManifest bool
+	came       kinds  // types of the objects that came, while that matters
+	told       bool   // one of them tells that match[type] means the type
+	sampled    bool   // it was looked what comes without match[type]
 	hidden     stamp  // objects of this date can not all be reached
 	restarts   int    // since the position last moved
 	restartAt  string // Added at the last restart
@@ -168,6 +171,14 @@ func (r *walker) begin() {
 	r.noProbe = r.pos.SoundNext || r.pos.OtherDates
 	r.tried = r.pos.Precision
 	r.restartAt = r.pos.Added
+	switch {
+	case len(r.w.Filter.Types) == 0:
+		r.pos.Match = MatchUnknown
+	case r.pos.Match == MatchHere:
+		r.warnHere()
+	case r.pos.Match == MatchOwn:
+		r.warnOwn()
+	}
 	win := r.pos.Window
 	r.pos.Window = nil
 	if win == nil || win.Filter != r.w.Filter.key() || r.noTokens {

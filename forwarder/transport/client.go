@@ -52,6 +52,8 @@ type Options struct {
 	MaxIdlePerHost     int           // 0 = 4
 	IdleTimeout        time.Duration // 0 = 90 s
 	DisableCompression bool          // do not ask for gzip
+
+	Clock Clock // for holds and rate limits; nil = the system's
 }
 
 // Client is an HTTP client; see the package documentation. It is safe for use
@@ -82,6 +84,10 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{options: o, timeout: o.Timeout, trust: trusted}
+	c.holds = holds{clock: o.Clock, until: map[string]time.Time{}, budgets: map[string]*budget{}}
+	if o.Clock == nil {
+		c.holds.clock = systemClock{}
+	}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
 	}
@@ -116,7 +122,8 @@ func positive[T int | time.Duration](v, def T) T {
 // package documentation, at most five; other methods get the 3xx answer.
 //
 // The error is an [*intel.Failure]. Do waits while the host is on hold, see
-// [Client.Hold].
+// [Client.Hold], or has said in an answer (X-RateLimit-Remaining, -Reset) that
+// its rate limit is used up.
 func (c *Client) Do(req *http.Request) (*http.Response, error) {
 	if req.Method != "" && req.Method != http.MethodGet && req.Method != http.MethodHead {
 		return c.send(req)
@@ -148,14 +155,19 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	if err := c.holds.wait(req.Context(), req.URL); err != nil {
+	if err := c.holds.admit(req.Context(), req.URL); err != nil {
 		closeBody(req)
+		if left := c.Held(req.URL.Host); left > 0 && errors.Is(err, context.DeadlineExceeded) {
+			f := intel.Fail(intel.FailThrottled, "%s: the server's limit of requests is used up for another %s", describe(req), left.Round(time.Second))
+			f.RetryAfter = left
+			return nil, f
+		}
 		return nil, c.failure(req, err)
 	}
 
 	var given credentials
 	ctx, cancel := context.WithCancelCause(context.WithValue(req.Context(), credentialsKey{}, &given))
-	quiet := newSilence(c.timeout, cancel)
+	quiet := newSilence(ctx, c.timeout, cancel)
 	out := req.Clone(ctx)
 	quiet.watchUpload(out)
 	if out.Header == nil {
@@ -176,6 +188,7 @@ func (c *Client) send(req *http.Request) (*http.Response, error) {
 	}
 
 	resp, err := c.transport.RoundTrip(out)
+	c.holds.done(req.URL, resp)
 	if err != nil {
 		quiet.stop()
 		err = c.failure(req, withCause(ctx, err))

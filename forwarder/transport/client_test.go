@@ -12,6 +12,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -351,6 +352,19 @@ func TestRetryAfter(t *testing.T) {
 	if got, _ := RetryAfter(h, now); got != 5*time.Second {
 		t.Errorf("Retry-After does not come first: %s", got)
 	}
+	// A server whose clock is an hour fast means by a date what it would mean if
+	// both clocks were right.
+	fast := now.Add(time.Hour)
+	for name, value := range map[string]string{
+		"Retry-After":       fast.Add(time.Minute).Format(http.TimeFormat),
+		"X-RateLimit-Reset": strconv.FormatInt(fast.Add(time.Minute).Unix(), 10),
+	} {
+		h := http.Header{"Date": {fast.Format(http.TimeFormat)}}
+		h.Set(name, value)
+		if got, _ := RetryAfter(h, now); got != time.Minute {
+			t.Errorf("%s of a fast clock: %s", name, got)
+		}
+	}
 }
 
 func TestStatusFailure(t *testing.T) {
@@ -377,6 +391,18 @@ func TestStatusFailure(t *testing.T) {
 		}
 	}
 	StatusFailure(&http.Response{StatusCode: 500}, nil) // no request, no headers
+
+	for body, want := range map[string]string{
+		"<html><head><title>404 Not Found</title></head><body><h1>404 Not Found</h1><hr>nginx</body></html>": "404 Not Found: nginx",
+		"404 Not Found":       "404 Not Found",
+		"404 not here":        "404 Not Found: 404 not here",
+		`{"title":"No feed"}`: `404 Not Found: {"title":"No feed"}`,
+	} {
+		f := StatusFailure(&http.Response{StatusCode: 404, Request: &http.Request{Method: "GET", URL: u}}, []byte(body))
+		if got, want := f.Err.Error(), "GET https://taxii.example.com/root/: "+want; got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+	}
 }
 
 func TestSnippet(t *testing.T) {
@@ -384,7 +410,11 @@ func TestSnippet(t *testing.T) {
 		{"", ""},
 		{"  plain\r\n\ttext\x00here ", "plain text here"},
 		{"\xff\xfe", "\uFFFD"},
-		{"<!DOCTYPE html><html><head><title>502 Bad</title><style>p{a:b}</style><SCRIPT>var s='</p>';</SCRIPT></head><body><h1>Bad&nbsp;Gateway</h1><!-- x > y --><p>nginx", "502 Bad Bad Gateway nginx"},
+		{"<!DOCTYPE html><html><head><title>Bad Gateway</title><style>p{a:b}</style><SCRIPT>var s='</p>';</SCRIPT></head><body><h1>Bad&nbsp;Gateway</h1><!-- x > y --><p>nginx", "Bad Gateway nginx"},
+		{"<html><head><title>404 Not Found</title></head>\n<body>\n<center><h1>404  Not Found</h1></center><hr><center>nginx/1.24</center></body></html>", "404 Not Found nginx/1.24"},
+		{"<html><head><title>Sign in &amp; go</title></head><body>Use your badge</body></html>", "Sign in & go Use your badge"},
+		{"<html><head><title>Only a title</title></head><body></body></html>", "Only a title"},
+		{"<html><head><title>never closed", "never closed"},
 		{`{"a":"<b>"}`, `{"a":"<b>"}`},
 		{"<html><İ", ""},
 		{strings.Repeat("ä", 500), strings.Repeat("ä", 198) + "…"},

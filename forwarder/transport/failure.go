@@ -34,7 +34,7 @@ func (c *Client) bodyFailure(req *http.Request, read int64, err error) *intel.Fa
 	switch {
 	case errors.Is(err, errSilence):
 		return intel.Fail(intel.FailTimeout, "%s: the answer stalled: nothing for %s after %d bytes", describe(req), c.timeout, read)
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(err.Error(), "stream error: stream ID"): // HTTP/2
 		return intel.Fail(intel.FailUnreachable, "%s: the answer was cut off after %d bytes", describe(req), read)
 	}
 	return c.failure(req, err)
@@ -163,7 +163,12 @@ func networkFailure(req *http.Request, err error) *intel.Failure {
 		return fail("nothing listens there; check host and port")
 	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
 		return fail("there is no route to %s; check the network", host)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), strings.Contains(text, "server closed idle connection"):
+	case reset(err):
+		err = errors.New("the server reset the connection") // the original names ports that change with every attempt
+		return fail("")
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF),
+		// HTTP/2; its texts number the request.
+		containsAny(text, "server closed idle connection", "stream error: stream ID", "server sent GOAWAY"):
 		err = errors.New("the server closed the connection without an answer")
 		return fail("")
 	case op == nil && (strings.Contains(text, "malformed HTTP") || strings.Contains(text, "malformed MIME")):
@@ -173,6 +178,13 @@ func networkFailure(req *http.Request, err error) *intel.Failure {
 		return f
 	}
 	return fail("")
+}
+
+// reset reports a connection that the other side broke; Windows has its own
+// numbers for it.
+func reset(err error) bool {
+	const wsaECONNABORTED, wsaECONNRESET = syscall.Errno(10053), syscall.Errno(10054)
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, wsaECONNABORTED) || errors.Is(err, wsaECONNRESET)
 }
 
 // refused reports a refused connection; Windows has its own number for it.

@@ -6,12 +6,17 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"taxii-forwarder/forwarder/intel"
 )
 
-// holds remembers which hosts asked to be left alone, and until when.
+// holds remembers which hosts are to be left alone, and until when: because
+// they asked for it, or because what they allow is used up.
 type holds struct {
-	mu    sync.Mutex
-	until map[string]time.Time
+	clock   Clock
+	mu      sync.Mutex
+	until   map[string]time.Time
+	budgets map[string]*budget
 }
 
 // Hold makes every request to host wait until d has passed, whoever sends it
@@ -22,39 +27,63 @@ func (c *Client) Hold(host string, d time.Duration) {
 	if d <= 0 {
 		return
 	}
-	until := time.Now().Add(d)
+	h := &c.holds
+	until := h.clock.Now().Add(d)
 	host = holdKey(host)
-	c.holds.mu.Lock()
-	defer c.holds.mu.Unlock()
-	if c.holds.until == nil {
-		c.holds.until = map[string]time.Time{}
-	}
-	if until.After(c.holds.until[host]) {
-		c.holds.until[host] = until
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if until.After(h.until[host]) {
+		h.until[host] = until
 	}
 }
 
-// wait returns when u's host is not on hold, or with ctx's error.
-func (h *holds) wait(ctx context.Context, u *url.URL) error {
+// Held returns how long a request to host would wait if it were sent now: for
+// [Client.Hold], or because the host said that its rate limit is used up.
+func (c *Client) Held(host string) time.Duration {
+	h := &c.holds
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.left(holdKey(host))
+}
+
+// left returns how long a request has to wait; h.mu is held.
+func (h *holds) left(key string) time.Duration {
+	now := h.clock.Now()
+	left := h.until[key].Sub(now)
+	if left <= 0 {
+		delete(h.until, key)
+	}
+	if b := h.budgets[key]; b != nil {
+		left = max(left, b.wait(now))
+	}
+	return max(left, 0)
+}
+
+// admit returns when a request to u may be sent, or with ctx's error. The
+// request counts as under way until [holds.done] is told of it.
+func (h *holds) admit(ctx context.Context, u *url.URL) error {
 	key := holdKey(u.Host)
 	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		h.mu.Lock()
-		until, held := h.until[key]
-		left := time.Until(until)
-		if held && left <= 0 {
-			delete(h.until, key)
+		left := h.left(key)
+		if left <= 0 {
+			b := h.budgets[key]
+			if b == nil {
+				b = &budget{}
+				h.budgets[key] = b
+			}
+			b.underWay++
+			h.mu.Unlock()
+			return nil
 		}
 		h.mu.Unlock()
-		if left <= 0 {
-			return ctx.Err()
-		}
-		timer := time.NewTimer(left)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return context.Cause(ctx)
-		case <-timer.C: // look again: the hold may have been extended
-		}
+		intel.Expect(ctx, left)
+		if err := h.clock.Sleep(ctx, left); err != nil {
+			return err
+		} // look again: the hold may have been extended
 	}
 }
 

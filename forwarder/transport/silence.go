@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"taxii-forwarder/forwarder/intel"
 )
 
 // errSilence is the cancellation cause of an exchange in which nothing moved
@@ -15,6 +17,7 @@ var errSilence = errors.New("no sign of life")
 
 // silence cancels an exchange when nothing has moved for a while.
 type silence struct {
+	ctx   context.Context // of the exchange, for [intel.Expect]
 	limit time.Duration
 
 	mu     sync.Mutex
@@ -22,12 +25,14 @@ type silence struct {
 	paused bool
 }
 
-func newSilence(limit time.Duration, cancel context.CancelCauseFunc) *silence {
-	return &silence{limit: limit, timer: time.AfterFunc(limit, func() { cancel(errSilence) })}
+func newSilence(ctx context.Context, limit time.Duration, cancel context.CancelCauseFunc) *silence {
+	intel.Expect(ctx, limit)
+	return &silence{ctx: ctx, limit: limit, timer: time.AfterFunc(limit, func() { cancel(errSilence) })}
 }
 
 // reset starts the count anew, after a pause too.
 func (s *silence) reset() {
+	intel.Expect(s.ctx, s.limit)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.paused = false
@@ -38,6 +43,7 @@ func (s *silence) reset() {
 
 // touch starts the count anew unless it is paused.
 func (s *silence) touch() {
+	intel.Expect(s.ctx, s.limit)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.timer != nil && !s.paused {

@@ -19,8 +19,11 @@ const maxRetryAfter = 24 * time.Hour
 
 // RetryAfter returns how long an answer asks its client to wait, and whether
 // it does: Retry-After as seconds or a date (RFC 9110 §10.2.3), else the reset
-// of a rate limit as Unix time or seconds. It is between 0 and 24 h.
+// of a rate limit as Unix time or seconds. It is between 0 and 24 h. Dates are
+// compared with the answer's own Date, so that it does not matter what clock
+// the server has; with now if it has none.
 func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
+	now = serverTime(h, now)
 	for _, name := range []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"} {
 		if ms, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64); err == nil {
 			return boundWait(ms * float64(time.Millisecond)), true
@@ -37,19 +40,31 @@ func RetryAfter(h http.Header, now time.Time) (time.Duration, bool) {
 			return boundWait(float64(at.Sub(now))), true
 		}
 	}
-	for _, name := range []string{"X-Ratelimit-Reset", "Ratelimit-Reset", "X-Rate-Limit-Reset"} {
-		v, err := strconv.ParseFloat(strings.TrimSpace(h.Get(name)), 64)
-		switch {
-		case err != nil:
-		case v >= 1e12: // Unix milliseconds
-			return boundWait((v - float64(now.UnixMilli())) * float64(time.Millisecond)), true
-		case v >= 1e9: // Unix seconds
-			return boundWait((v - float64(now.UnixMilli())/1000) * float64(time.Second)), true
-		default: // seconds from now
-			return boundWait(v * float64(time.Second)), true
-		}
+	return untilReset(h, now)
+}
+
+// untilReset returns when a rate limit's window ends, from now on: said as Unix
+// time or as seconds.
+func untilReset(h http.Header, now time.Time) (time.Duration, bool) {
+	v, ok := number(h, "Reset")
+	now = serverTime(h, now)
+	switch {
+	case !ok:
+		return 0, false
+	case v >= 1e12: // Unix milliseconds
+		return boundWait((v - float64(now.UnixMilli())) * float64(time.Millisecond)), true
+	case v >= 1e8: // Unix seconds; no window lasts for years
+		return boundWait((v - float64(now.UnixMilli())/1000) * float64(time.Second)), true
 	}
-	return 0, false
+	return boundWait(v * float64(time.Second)), true // seconds from now
+}
+
+// serverTime is the server's clock as an answer shows it, else now.
+func serverTime(h http.Header, now time.Time) time.Time {
+	if t, err := http.ParseTime(h.Get("Date")); err == nil {
+		return t
+	}
+	return now
 }
 
 func boundWait(d float64) time.Duration {
@@ -68,7 +83,11 @@ func StatusFailure(resp *http.Response, body []byte) *intel.Failure {
 		what = describe(resp.Request)
 	}
 	text := what + ": " + statusText(resp.StatusCode)
-	if s := Snippet(Redact(resp, body)); s != "" {
+	s := Snippet(Redact(resp, body))
+	if rest, again := strings.CutPrefix(s, statusText(resp.StatusCode)); again {
+		s = strings.TrimLeft(rest, " :.-") // a page that says so too
+	}
+	if s != "" {
 		text += ": " + s
 	}
 	f := &intel.Failure{Kind: kindOf(resp.StatusCode), Err: fmt.Errorf("%s", text)}
@@ -140,7 +159,7 @@ func Snippet(body []byte) string {
 	}
 	text := strings.ToValidUTF8(string(body), "\uFFFD")
 	if looksHTML(text) {
-		text = html.UnescapeString(stripTags(text))
+		text = html.UnescapeString(stripTags(withoutTitle(text)))
 	}
 	var (
 		b     strings.Builder
@@ -170,6 +189,24 @@ func Snippet(body []byte) string {
 func looksHTML(s string) bool {
 	s = strings.ToLower(strings.TrimSpace(s[:min(len(s), 1024)]))
 	return strings.HasPrefix(s, "<") && (strings.Contains(s, "<html") || strings.Contains(s, "<!doctype") || strings.Contains(s, "<head") || strings.Contains(s, "<body"))
+}
+
+// withoutTitle drops the title of a page whose body begins with it.
+func withoutTitle(s string) string {
+	open := indexFold(s, "<title")
+	if open < 0 {
+		return s
+	}
+	length := indexFold(s[open:], "</title>")
+	if length < 0 {
+		return s
+	}
+	words := func(s string) string { return strings.Join(strings.Fields(html.UnescapeString(stripTags(s))), " ") }
+	title, body := words(s[open:open+length]), s[open+length:]
+	if strings.HasPrefix(words(body), title) {
+		return s[:open] + body
+	}
+	return s
 }
 
 // stripTags drops tags, comments, scripts and styles. It is for a message, not

@@ -54,9 +54,7 @@ func writeAtomic(w *writer, o *intel.Observable) {
 
 func writeAddress(w *writer, o *intel.Observable) {
 	if o.IsRange() {
-		if _, err := netip.ParsePrefix(o.Value); err == nil {
-			w.string("ip_range", o.Value)
-		}
+		w.string("ip_range", addressRange(o.Value))
 	} else if a, err := netip.ParseAddr(o.Value); err == nil && a.Zone() == "" {
 		w.string("ip", o.Value)
 	}
@@ -67,6 +65,22 @@ func writeAddress(w *writer, o *intel.Observable) {
 	if port, err := strconv.ParseUint(o.Field(field), 10, 16); err == nil {
 		w.int("port", int64(port))
 	}
+}
+
+// addressRange returns a CIDR range as the server takes it; "" when it does not.
+// IPv4 addresses mapped into IPv6 are refused there with a prefix length, which
+// could be meant for either.
+func addressRange(value string) string {
+	p, err := netip.ParsePrefix(value)
+	switch {
+	case err != nil:
+		return ""
+	case !p.Addr().Is4In6():
+		return value
+	case p.Bits() >= 96:
+		return netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96).String()
+	}
+	return ""
 }
 
 // writeHost writes a host and, of a domain name, its parts by the public

@@ -86,8 +86,12 @@ func (b *bulk) addChange(e *Encoder, i int, c *intel.Change, full func() error) 
 		}
 	}
 	// The document of the indicator as a whole has no observable that could be in
-	// Remove. Where it may have been sent, it goes when nothing else does.
-	if len(c.Remove) == 0 && (c.Action == intel.Withdraw || !c.FirstDelivered.IsZero() && len(ind.Observables) > 0) {
+	// Remove.
+	gone := c.Whole && len(ind.Observables) > 0
+	if c.Action == intel.Withdraw {
+		gone = c.Whole || len(c.Remove) == 0
+	}
+	if gone {
 		b.remove(i, ind, intel.Ref{}, v)
 		return full()
 	}

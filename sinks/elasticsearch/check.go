@@ -41,12 +41,22 @@ func (s *Sink) check(ctx context.Context) error {
 		return err
 	}
 	template := int64(templateVersion)
-	if *s.config.ManageTemplate && !exists {
-		if template, _, err = s.templateVersion(ctx); err != nil {
+	if *s.config.ManageTemplate {
+		var readable bool
+		if template, readable, err = s.templateVersion(ctx); err != nil {
 			return err
 		}
+		if exists && !readable {
+			types, _, err := s.fieldTypes(ctx)
+			if err == nil {
+				err = s.misfit(types)
+			}
+			if err != nil {
+				return err
+			}
+		}
 	}
-	known, err := s.checkPrivileges(ctx, exists, template >= 0)
+	known, err := s.checkPrivileges(ctx, exists, exists || template >= 0)
 	if known || err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -201,11 +200,13 @@ func (d *delivery) exchange(ctx context.Context, b *bulk) (again []op, waiting *
 	if err != nil {
 		return nil, nil, err
 	}
-	if status == http.StatusRequestEntityTooLarge && len(b.ops) > 1 {
-		d.sink.lowerLimit(len(body) / 2)
-	}
 	if status < 200 || status > 299 {
-		return nil, nil, wholeFailure(d.sink, status, reply)
+		err := wholeFailure(d.sink, status, reply)
+		var whole *refusal
+		if errors.As(err, &whole) && whole.outcome.Reason == tooLarge && len(b.ops) > 1 {
+			d.sink.lowerLimit(len(body) / 2)
+		}
+		return nil, nil, err
 	}
 
 	n := 0

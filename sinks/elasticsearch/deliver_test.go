@@ -107,11 +107,21 @@ func TestBusyForGood(t *testing.T) {
 	}
 }
 
-// TestTooLarge: 413 halves the request, later ones keep to the size that went
+// TestTooLarge: 413, or 429 for what alone is over the server's memory for
+// indexing, halves the request, later ones keep to the size that went
 // through, and only what is too large by itself is refused.
 func TestTooLarge(t *testing.T) {
-	s := server(t, elastictest.Options{MaxBody: 100_000})
+	for _, o := range []elastictest.Options{{MaxBody: 100_000}, {Pressure: 100_000}, {Pressure: 100_000, Distribution: OpenSearch}} {
+		t.Run(fmt.Sprintf("%d of %d %s", o.Pressure, o.MaxBody, o.Distribution), func(t *testing.T) { tooLargeFor(t, o) })
+	}
+}
+
+func tooLargeFor(t *testing.T, o elastictest.Options) {
+	s := server(t, o)
 	sink := open(t, s)
+	if o.Distribution == OpenSearch {
+		sink = open(t, s, openSearch)
+	}
 	inds := sinktest.Indicators(0, 400)
 	inds[7].Description = strings.Repeat("x", 150_000)
 	outcomes, err := sink.Deliver(context.Background(), upsert(now, inds...))
@@ -142,7 +152,7 @@ func TestTooLargeForAll(t *testing.T) {
 	if err := sink.installTemplate(context.Background()); err == nil {
 		t.Fatal("the fault does not cover all requests")
 	}
-	sink.prepared.Store(true)
+	sink.prepared.Store(sink.now().UnixNano())
 	outcomes, err := sink.Deliver(context.Background(), upsert(now, sinktest.Indicators(0, 4)...))
 	if err == nil {
 		t.Fatal("no error")
@@ -217,7 +227,7 @@ func TestSkipped(t *testing.T) {
 		t.Fatal("the YARA rule is no document")
 	}
 	next := upsert(now, sinktest.With(sinktest.New(2), sinktest.Domain(1)))[0]
-	next.FirstDelivered = now
+	next.FirstDelivered, next.Whole = now, true
 	mustDeliver(t, sink, next)
 	if docs := s.Docs(defaultIndex); len(docs) != 1 || docs[0].ID == documentID(yara, intel.Ref{}) {
 		t.Errorf("after the pattern became STIX: %d documents", len(docs))
@@ -226,6 +236,33 @@ func TestSkipped(t *testing.T) {
 	mustDeliver(t, sink, withdraw(now, sinktest.Unsupported(3)))
 	if s.Len(defaultIndex) != 1 {
 		t.Error("the withdrawn YARA rule is still there")
+	}
+}
+
+// TestNoNeedlessDelete: a delete goes only where something can be.
+func TestNoNeedlessDelete(t *testing.T) {
+	s := server(t, elastictest.Options{})
+	sink := open(t, s)
+	ind := sinktest.Multi(1, 2)
+	mustDeliver(t, sink, upsert(now, ind)...)
+	next := upsert(now, sinktest.Newer(ind, 1))[0]
+	next.FirstDelivered = now
+	mustDeliver(t, sink, next)
+	last := withdraw(now, sinktest.Newer(ind, 2))
+	mustDeliver(t, sink, last)
+	if st := s.Stats(); st.NotFound != 0 || st.Created != 2 || st.Updated != 2 || st.Deleted != 2 {
+		t.Errorf("%+v", st)
+	}
+
+	// What an unanswered delivery of the indicator without observables may have
+	// left goes with its observables.
+	mustDeliver(t, sink, upsert(now, sinktest.Unsupported(2))...)
+	mustDeliver(t, sink, upsert(now, sinktest.Multi(2, 2))...)
+	both := withdraw(now, sinktest.Multi(2, 2))
+	both.Whole = true
+	mustDeliver(t, sink, both)
+	if n := s.Len(defaultIndex); n != 0 {
+		t.Errorf("%d documents are left", n)
 	}
 }
 

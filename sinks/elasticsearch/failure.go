@@ -3,23 +3,51 @@ package elasticsearch
 import (
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"taxii-forwarder/forwarder/intel"
 	"taxii-forwarder/forwarder/transport"
 )
 
+// tooLarge is the reason of what the server refuses for its size.
+const tooLarge = "too_large"
+
 // wholeFailure is the error of a bulk request that was refused as a whole.
 func wholeFailure(s *Sink, status int, r *reply) error {
 	c := replyError(r.body)
 	f := s.statusFailure(r, c)
 	switch {
-	case status == http.StatusRequestEntityTooLarge:
-		return &refusal{err: f, outcome: intel.Outcome{Reason: "too_large", Detail: f.Err.Error()}}
+	case status == http.StatusRequestEntityTooLarge, status == http.StatusTooManyRequests && overPressure(c):
+		f.Hint = ""
+		return &refusal{err: f, outcome: intel.Outcome{Reason: tooLarge, Detail: f.Err.Error()}}
 	case status == http.StatusBadRequest && c != nil && contentErrors[c.Type]:
 		return &refusal{err: f, outcome: intel.Outcome{Reason: c.Type, Detail: s.secrets.Replace(c.text())}}
 	}
 	return f
+}
+
+// overPressure reports whether a request was rejected because it alone is more
+// than the memory that the server has for indexing, a tenth of its heap: it asks
+// to come back later, but a request of that size never gets in.
+func overPressure(c *cause) bool {
+	if c == nil {
+		return false
+	}
+	size, ok := number(c.Reason, "coordinating_operation_bytes=")
+	limit, known := number(c.Reason, "max_coordinating_and_primary_bytes=")
+	return ok && known && size > limit
+}
+
+// number returns the number that follows a name in a text.
+func number(text, name string) (int64, bool) {
+	_, rest, _ := strings.Cut(text, name)
+	end := strings.IndexFunc(rest, func(r rune) bool { return r < '0' || r > '9' })
+	if end < 0 {
+		end = len(rest)
+	}
+	n, err := strconv.ParseInt(rest[:end], 10, 64)
+	return n, err == nil
 }
 
 // contentErrors are the errors that a server gives for a whole request because

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 	"github.com/go-json-experiment/json"
@@ -12,30 +13,39 @@ import (
 	"taxii-forwarder/forwarder/intel"
 )
 
-// prepare sees to the index template before the first document, and again
-// after every failure: an index that is created without it would map addresses
-// as text for good.
+// prepareAgain is how long the template is taken to be in place. A cluster that
+// was restored from before it, or made anew, does not say so.
+const prepareAgain = time.Minute
+
+// prepare sees to the index template before the first document, again after
+// every failure, and with the first delivery after a while: an index that is
+// created without it would map addresses as text for good.
 func (s *Sink) prepare(ctx context.Context) error {
-	if s.prepared.Load() || !*s.config.ManageTemplate {
+	if s.isPrepared() || !*s.config.ManageTemplate {
 		return nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.prepared.Load() {
+	if s.isPrepared() {
 		return nil
 	}
 	if err := s.installTemplate(ctx); err != nil {
 		return err
 	}
-	s.prepared.Store(true)
+	s.prepared.Store(s.now().UnixNano())
 	return nil
 }
 
-func (s *Sink) unprepare() { s.prepared.Store(false) }
+func (s *Sink) isPrepared() bool {
+	at := s.prepared.Load()
+	return at != 0 && s.now().UnixNano()-at < int64(prepareAgain)
+}
+
+func (s *Sink) unprepare() { s.prepared.Store(0) }
 
 // installTemplate installs component and index template where they are missing
-// or older than ours. Without the privilege to do so it is content with an
-// index or template that an admin has made.
+// or older than ours. Without the privilege to do so, or when it has been taken
+// away after the first start, it is content with what is in place.
 func (s *Sink) installTemplate(ctx context.Context) error {
 	current, readable, err := s.templateVersion(ctx)
 	if err != nil {
@@ -59,16 +69,12 @@ func (s *Sink) installTemplate(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if denied != nil {
+		return s.contentWith(ctx, denied, readable && current >= 0)
+	}
 	exists, err := s.indexExists(ctx)
 	if err != nil {
 		return err
-	}
-	if denied != nil {
-		if !exists && !(readable && current >= 0) {
-			return denied
-		}
-		s.warn(fmt.Sprintf("may not manage index templates; index %s is used as it is", s.config.Index))
-		return nil
 	}
 	s.log.Info("installed index template", "template", s.config.Index, "version", templateVersion)
 	if exists {
@@ -147,20 +153,6 @@ func (s *Sink) put(ctx context.Context, r esapi.Request, what string) (denied *i
 		f.Kind = intel.FailConfig
 	}
 	return nil, f
-}
-
-// indexExists reports whether the index exists; what may not be seen does not.
-func (s *Sink) indexExists(ctx context.Context) (bool, error) {
-	status, r, err := s.request(ctx, esapi.IndicesExistsRequest{Index: []string{s.index()}})
-	switch {
-	case err != nil:
-		return false, err
-	case status == http.StatusOK:
-		return true, nil
-	case status == http.StatusNotFound || status == http.StatusForbidden:
-		return false, nil
-	}
-	return false, s.statusFailure(r, nil)
 }
 
 // detect returns the distribution that answers: the configured one, unless the

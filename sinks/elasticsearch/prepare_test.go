@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -127,7 +128,9 @@ func TestPrivileges(t *testing.T) {
 		{name: "runtime only, index made", privileges: append([]string{"monitor"}, runtime...), prepared: true, index: true},
 		{name: "no delete", privileges: []string{"index", "read", "auto_configure", "monitor"}, prepared: true, index: true, check: "privilege delete"},
 		{name: "no index", privileges: []string{"read", "monitor"}, prepared: true, index: true, deliver: "index and delete", check: "index, delete"},
-		{name: "may not create", privileges: []string{"index", "delete", "read", "monitor"}, prepared: true, deliver: "index and delete", check: "auto_configure"},
+		{name: "may not see the template, no index", privileges: append([]string{"monitor"}, runtime...), prepared: true,
+			deliver: "manage_index_templates", check: "manage_index_templates"},
+		{name: "may not create", privileges: []string{"index", "delete", "read", "monitor", "manage_index_templates"}, prepared: true, deliver: "index and delete", check: "auto_configure"},
 		{name: "no read", privileges: []string{"index", "delete", "monitor", "view_index_metadata"}, prepared: true, index: true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -174,6 +177,58 @@ func TestPrivileges(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPrivilegeGone: once the index is there, delivery goes on without the
+// privilege to manage templates, with one warning that says what to do.
+func TestPrivilegeGone(t *testing.T) {
+	for _, privileges := range [][]string{
+		{"index", "delete", "read", "auto_configure", "monitor"}, {"index", "delete", "read"}, {"index", "delete", "view_index_metadata"},
+	} {
+		s := server(t, elastictest.Options{})
+		mustDeliver(t, open(t, s), upsert(now, sinktest.Indicator(1))...)
+		s.SetPrivileges(privileges)
+		var log bytes.Buffer
+		sink := open(t, s)
+		sink.log = hclog.New(&hclog.LoggerOptions{Output: &log})
+		if err := open(t, s).Check(context.Background()); err != nil {
+			t.Errorf("%v: Check: %v", privileges, err)
+		}
+		for n := range 3 {
+			mustDeliver(t, sink, upsert(now, sinktest.Indicator(10+n))...)
+			s.Inject(elastictest.CutBefore, 1) // makes it look at the template again
+			if _, err := sink.Deliver(context.Background(), upsert(now, sinktest.Indicator(20))); err == nil {
+				t.Fatal("no error")
+			}
+		}
+		if text := log.String(); strings.Count(text, "[WARN]") != 1 || !strings.Contains(text, "manage_index_templates, or set manage_template = false") {
+			t.Errorf("%v: log: %s", privileges, text)
+		}
+	}
+}
+
+// TestPoorIndex: an index that the rules would find nothing in is not written
+// to, whoever made it.
+func TestPoorIndex(t *testing.T) {
+	for _, c := range []struct{ mapping, text string }{
+		{`{}`, "has no mapping for @timestamp"},
+		{`{"properties":{"@timestamp":{"type":"date"},"event":{"properties":{"module":{"type":"keyword"}}},
+			"threat":{"properties":{"indicator":{"properties":{"ip":{"type":"text"}}}}}}}`, "maps threat.indicator.ip as text instead of ip"},
+	} {
+		s := server(t, elastictest.Options{})
+		put(t, s, "/"+defaultIndex, `{"mappings":`+c.mapping+`}`)
+		s.SetPrivileges([]string{"index", "delete", "read", "auto_configure"})
+		sink := open(t, s)
+		_, err := sink.Deliver(context.Background(), upsert(now, sinktest.Indicator(1)))
+		for what, err := range map[string]error{"Deliver": err, "Check": sink.Check(context.Background())} {
+			if err == nil || intel.AsFailure(err).Kind != intel.FailConfig || !strings.Contains(err.Error(), c.text) {
+				t.Errorf("%s: %v; want %q", what, err, c.text)
+			}
+		}
+		if s.Len(defaultIndex) != 0 {
+			t.Error("documents were written")
+		}
 	}
 }
 
@@ -248,5 +303,29 @@ func TestTrialWrite(t *testing.T) {
 	s.Inject(elastictest.ReadOnly, 1)
 	if err := sink.Check(context.Background()); err == nil || !strings.Contains(err.Error(), "read-only") {
 		t.Errorf("Check of a read-only index: %v", err)
+	}
+}
+
+// TestTemplateLost: a server that has lost template and index, without a
+// failure in between, has the template again before the index.
+func TestTemplateLost(t *testing.T) {
+	s := server(t, elastictest.Options{})
+	sink := open(t, s, func(*Config) {})
+	clock := now
+	sink.now = func() time.Time { return clock }
+	mustDeliver(t, sink, upsert(now, sinktest.EveryType(0)...)...)
+	asked := count(s.Requests(), getTemplate)
+	mustDeliver(t, sink, upsert(now, sinktest.EveryType(0)...)...)
+	if n := count(s.Requests(), getTemplate); n != asked {
+		t.Errorf("the template was looked for %d times within moments", n)
+	}
+	if err := s.Restart(false); err != nil {
+		t.Fatal(err)
+	}
+	sink.client.CloseIdle() // so that no broken connection gives it away
+	clock = clock.Add(prepareAgain)
+	mustDeliver(t, sink, upsert(now, sinktest.EveryType(0)...)...)
+	if !s.HasTemplate(defaultIndex) || len(s.Find(defaultIndex, map[string]any{"term": map[string]any{"threat.indicator.ip": "192.0.2.0/24"}})) == 0 {
+		t.Error("the index was made without its template")
 	}
 }

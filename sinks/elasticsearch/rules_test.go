@@ -170,7 +170,9 @@ func TestIntelligencePage(t *testing.T) {
 func TestRange(t *testing.T) {
 	s := server(t, elastictest.Options{Now: nowFunc})
 	sink := open(t, s)
-	for ref, inside := range map[string]string{"203.0.113.0/24": "203.0.113.77", "2001:db8:7::/48": "2001:db8:7::1"} {
+	for ref, inside := range map[string]string{
+		"203.0.113.0/24": "203.0.113.77", "2001:db8:7::/48": "2001:db8:7::1", "::ffff:198.51.100.0/120": "198.51.100.9",
+	} {
 		kind := intel.TypeIPv4
 		if strings.Contains(ref, ":") {
 			kind = intel.TypeIPv6

@@ -32,9 +32,9 @@ type Sink struct {
 	pause        func(ctx context.Context, d time.Duration) error
 	now          func() time.Time
 
-	mu       sync.Mutex // held while preparing
-	prepared atomic.Bool
-	warned   string // the last warning of prepare, so that it is said once
+	mu       sync.Mutex   // held while preparing
+	prepared atomic.Int64 // when the template was seen in place, Unix nanoseconds; 0 = not since a failure
+	warned   string       // the last warning of prepare, so that it is said once
 }
 
 // The abilities of a Sink.

@@ -59,7 +59,7 @@ func (s *session) loginFailure(ctx context.Context, err error, n *note) error {
 	if errors.As(cause, &f) {
 		return &intel.Failure{Kind: f.Kind, RetryAfter: f.RetryAfter, Hint: f.Hint, Err: fmt.Errorf("log in to Azure: %w", f.Err)}
 	}
-	text := oneLine(string(s.redact([]byte(err.Error()), token)))
+	text := oneLine(steady(string(s.redact([]byte(err.Error()), token))))
 	return intel.Fail(intel.FailAuth, "log in to Azure: %s", text).WithHint("%s", loginHint(text))
 }
 
@@ -68,7 +68,7 @@ func (s *session) refusedLogin(resp *http.Response) error {
 	body, _ := runtime.Payload(resp)
 	body = s.redact(body, "")
 	if resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500 {
-		f := transport.StatusFailure(resp, body)
+		f := transport.StatusFailure(resp, []byte(steady(string(body))))
 		f.Err = fmt.Errorf("log in to Azure: %w", f.Err)
 		return f
 	}
@@ -80,12 +80,22 @@ func (s *session) refusedLogin(resp *http.Response) error {
 	if json.Unmarshal(body, &oauth) == nil && oauth.Error != "" {
 		// The description's further lines are trace ids and a time stamp.
 		line, _, _ := strings.Cut(oauth.Description, "\n")
-		text = strings.TrimSpace(oauth.Error + ": " + oneLine(line))
-	} else if said := transport.Snippet(body); said != "" {
+		text = strings.TrimSpace(oauth.Error + ": " + oneLine(steady(line)))
+	} else if said := transport.Snippet([]byte(steady(string(body)))); said != "" {
 		text += ": " + said
 	}
 	return intel.Fail(intel.FailAuth, "log in to Azure: %s", text).WithHint("%s", loginHint(text))
 }
+
+// volatile matches what differs from one refusal to the next: the ids of the
+// request, which some answers echo, and its time. Other ids, of tenants and
+// applications, are what the reader needs.
+var volatile = regexp.MustCompile(`(?i)[,;]?\s*["']?\b(?:(?:client|x-ms|ms)[-_ ]?)*(?:request|correlation|trace|session)[-_ ]?id\b["']?\s*[:=]?\s*["']?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b["']?` +
+	`|[,;]?\s*["']?\b(?:timestamp|date|time|current time)\b["']?\s*[:=]\s*["']?(?:\w{3}, \d{1,2} \w{3} \d{4} [\d:]{8} GMT|\d{4}-\d\d-\d\d[T ][\d:]{8}(?:\.\d+)?Z?)["']?`)
+
+// steady leaves out of an error what would make every attempt look like a new
+// one in the log.
+func steady(text string) string { return volatile.ReplaceAllString(text, "") }
 
 func loginHint(text string) string {
 	if hint, ok := loginHints[aadsts.FindString(text)]; ok {

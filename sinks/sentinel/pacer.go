@@ -65,6 +65,7 @@ func (p *pacer) wait(ctx context.Context) error {
 		if err != nil || delay <= 0 {
 			return err
 		}
+		intel.Expect(ctx, delay)
 		timer := time.NewTimer(delay)
 		select {
 		case <-timer.C:

@@ -32,6 +32,7 @@ type session struct {
 	seq  int64
 	// ledger holds, per indicator, every Ref that the destination may hold.
 	ledger map[string]map[intel.Ref]bool
+	whole  map[string]bool // indicators that it may hold from when they had no observables
 	first  map[string]time.Time
 	want   Contents
 }
@@ -47,7 +48,7 @@ func newSession(t *testing.T, h Harness, timeout time.Duration) *session {
 	t.Helper()
 	s := &session{
 		T: t, h: h, dest: h.New(t), log: &logBuffer{},
-		ledger: map[string]map[intel.Ref]bool{}, first: map[string]time.Time{}, want: Contents{},
+		ledger: map[string]map[intel.Ref]bool{}, whole: map[string]bool{}, first: map[string]time.Time{}, want: Contents{},
 	}
 	t.Cleanup(s.dest.Close)
 	s.open(timeout)
@@ -140,6 +141,7 @@ func (s *session) change(action intel.Action, reason intel.Reason, ind *intel.In
 	c := intel.Change{
 		Seq: s.seq, Action: action, Reason: reason, Indicator: ind,
 		At: Epoch.AddDate(0, 1, 0).Add(time.Duration(s.seq) * time.Second), FirstDelivered: s.first[ind.ID],
+		Whole: s.whole[ind.ID],
 	}
 	now := map[intel.Ref]bool{}
 	if action == intel.Upsert {
@@ -159,6 +161,9 @@ func (s *session) change(action intel.Action, reason intel.Reason, ind *intel.In
 		s.ledger[ind.ID] = map[intel.Ref]bool{}
 	}
 	maps.Copy(s.ledger[ind.ID], now)
+	if action == intel.Upsert && len(now) == 0 {
+		s.whole[ind.ID] = true
+	}
 	maps.DeleteFunc(s.want, func(h Held, _ int64) bool { return h.Feed == ind.Feed && h.ID == ind.ID })
 	if action == intel.Upsert {
 		for _, r := range s.holds(ind) {
@@ -175,6 +180,9 @@ func (s *session) settle(c *intel.Change, held []intel.Ref) {
 		for _, r := range held {
 			s.ledger[c.Indicator.ID][r] = true
 		}
+	}
+	if c.Action == intel.Withdraw || len(c.Indicator.Observables) > 0 {
+		delete(s.whole, c.Indicator.ID)
 	}
 	if s.first[c.Indicator.ID].IsZero() {
 		s.first[c.Indicator.ID] = c.At

@@ -26,6 +26,7 @@ func Run(t *testing.T, h Harness) {
 		{"repeat", repeat},
 		{"new version", newVersion},
 		{"dropped observable", droppedObservable},
+		{"gained observables", gainedObservables},
 		{"withdraw", withdrawals},
 		{"withdraw what was never held", withdrawUnknown},
 		{"reinstate", reinstate},
@@ -111,6 +112,37 @@ func droppedObservable(s *session) {
 	s.compare()
 	s.mustDeliver(s.upsert(With(v2, b))) // drops all, one comes back
 	s.compare()
+}
+
+// gainedObservables: what stands for an indicator without observables goes when
+// a version has some, also where its own delivery was never answered.
+func gainedObservables(s *session) {
+	for i, unanswered := range []bool{false, true} {
+		n := 1 + i
+		changes := s.upsert(Unsupported(n))
+		switch {
+		case len(s.holds(Unsupported(n))) == 0:
+			s.Skip("the destination can not hold an indicator without observables")
+		case unanswered && s.dest.Inject(CutAfterAccept):
+			if _, err := s.offer(s.Context(), changes); err == nil {
+				s.Error("an answer that never came is no error")
+			}
+			s.dest.Heal()
+		default:
+			s.mustDeliver(changes)
+			s.compare()
+		}
+		next := With(New(n), domain(n), domain(n+100))
+		s.settleAll(s.upsert(next))
+		s.compare()
+		last := With(next, domain(n))
+		s.mustDeliver(s.upsert(last))
+		s.compare()
+		s.mustDeliver(s.upsert(Newer(Unsupported(n), 5)))
+		s.compare()
+		s.mustDeliver(s.withdraw(intel.ReasonRevoked, Newer(last, 5)))
+		s.compare()
+	}
 }
 
 func withdrawals(s *session) {

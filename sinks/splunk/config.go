@@ -26,7 +26,11 @@ type Config struct {
 
 	// Ack is how indexer acknowledgment is used: "auto" waits for it when the
 	// token has it on, "required" fails when it has not, "off" ignores it.
-	Ack   string `hcl:"ack,optional"`
+	Ack string `hcl:"ack,optional"`
+	// AckTimeout is how long an event may stay without its acknowledgment before
+	// it is sent again; "" = 5m, Splunk's advice.
+	AckTimeout setting.Duration `hcl:"ack_timeout,optional"`
+
 	Gzip  *bool  `hcl:"gzip,optional"` // compress requests; nil = true
 	Batch *Batch `hcl:"batch,block"`
 
@@ -56,6 +60,7 @@ const (
 	limitMaxBytes    = 5 << 20 // what Splunk Cloud takes
 	defaultTimeout   = 30 * time.Second
 	maxTimeout       = 10 * time.Minute
+	maxAckTimeout    = time.Hour
 )
 
 // Validate returns everything that is wrong with c.
@@ -89,6 +94,14 @@ func (c *Config) Validate() []setting.Problem {
 	case "", AckAuto, AckRequired, AckOff:
 	default:
 		add("ack", "unknown ack %q; use %q, %q or %q", c.Ack, AckAuto, AckRequired, AckOff)
+	}
+	if c.AckTimeout != "" {
+		switch d, err := c.AckTimeout.Parse(); {
+		case err != nil:
+			add("ack_timeout", "%v", err)
+		case d < time.Second || d > maxAckTimeout:
+			add("ack_timeout", "ack_timeout is %s; use 1s to %s", c.AckTimeout, "1h")
+		}
 	}
 	if b := c.Batch; b != nil {
 		if b.MaxEvents < 0 || b.MaxEvents > limitMaxEvents {

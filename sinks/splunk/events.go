@@ -2,6 +2,7 @@ package splunk
 
 import (
 	"crypto/sha256"
+	"slices"
 
 	"taxii-forwarder/forwarder/intel"
 )
@@ -68,7 +69,10 @@ func (it *events) plan() {
 	c := it.c
 	if c.Action == intel.Upsert {
 		it.remove = append(it.remove, c.Remove...)
-		it.track = len(c.Remove) > 0
+		if !it.sole {
+			it.removeWhole()
+		}
+		it.track = len(it.remove) > 0
 		for i := range c.Indicator.Observables {
 			o := &c.Indicator.Observables[i]
 			for j := 0; j < len(o.Fields) && !it.track; j++ {
@@ -78,6 +82,7 @@ func (it *events) plan() {
 	} else {
 		it.obs, it.sole = len(c.Indicator.Observables), false
 		it.remove = append(it.remove, c.Remove...)
+		it.removeWhole()
 		it.removeHashes()
 		it.track = len(it.remove) > 1
 		if len(it.remove) == 0 {
@@ -87,6 +92,14 @@ func (it *events) plan() {
 	}
 	if it.track && it.seen == nil {
 		it.seen = make(map[intel.Ref]struct{})
+	}
+}
+
+// removeWhole adds the event of an indicator without observables, where it may
+// have arrived although its delivery was never answered; else it is in Remove.
+func (it *events) removeWhole() {
+	if it.c.Whole && !slices.Contains(it.remove, patternRef) {
+		it.remove = append(it.remove, patternRef)
 	}
 }
 
@@ -174,6 +187,25 @@ func (it *events) next(dst []byte) (_ []byte, _ item, ok bool) {
 		}
 	}
 	return dst, item{}, false
+}
+
+// AlsoHeld returns what there are events for besides the indicator's own
+// observables: the further hashes of its files, or its pattern when it has no
+// observable.
+func (s *Sink) AlsoHeld(c *intel.Change) []intel.Ref {
+	all := c.Indicator.Observables
+	if len(all) == 0 && c.Indicator.Pattern != "" {
+		return []intel.Ref{patternRef}
+	}
+	var also []intel.Ref
+	for i := range all {
+		for j := range all[i].Fields {
+			if isSecondHash(&all[i], j) {
+				also = append(also, intel.Ref{Type: all[i].Type, Value: all[i].Fields[j].Value})
+			}
+		}
+	}
+	return also
 }
 
 // outcome is the outcome of the change once all its events were accepted.

@@ -70,6 +70,7 @@ var (
 	_ intel.Sink      = (*Sink)(nil)
 	_ intel.Limiter   = (*Sink)(nil)
 	_ intel.Previewer = (*Sink)(nil)
+	_ intel.Keyer     = (*Sink)(nil)
 )
 
 // New opens a sink; it makes no request. An error says what of the
@@ -112,6 +113,7 @@ func New(c Config, o intel.SinkOptions) (*Sink, error) {
 	if s.ack == "" {
 		s.ack = AckAuto
 	}
+	s.times.ackTimeout = c.AckTimeout.Or(defaultTimes.ackTimeout)
 	events, bytes := c.limits()
 	s.maxEvents = events
 	s.maxBytes.Store(int64(bytes))

@@ -35,6 +35,8 @@ type Options struct {
 	// Sink returns a further place for warnings and errors, such as the Windows
 	// event log; nil = none.
 	Events hclog.SinkAdapter
+	// RetryWithin is [forwarder.Options.RetryWithin], for tests.
+	RetryWithin time.Duration
 	// Notify is told of the stages of the service's life; nil = no one.
 	Notify func(Stage, string)
 }
@@ -54,7 +56,7 @@ const (
 // [Start].
 type App struct {
 	options Options
-	log     hclog.InterceptLogger
+	log     *Logger
 	metrics *metrics.Metrics
 	store   *replica.Store
 	engine  *forwarder.Forwarder
@@ -122,7 +124,7 @@ func Start(ctx context.Context, o Options) (*App, error) {
 
 func (a *App) start(ctx context.Context) (err error) {
 	cfg := a.config
-	a.store, err = replica.Open(ctx, replica.Options{Dir: cfg.State.Dir, Logger: a.log.Named("state")})
+	a.store, err = replica.Open(ctx, replica.Options{Dir: cfg.State.Dir, Logger: a.log.Named("state"), Program: a.options.Version})
 	if err != nil {
 		return err
 	}
@@ -130,7 +132,7 @@ func (a *App) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a.engine = forwarder.New(forwarder.Options{Store: a.store, Logger: a.log, Metrics: a.metrics})
+	a.engine = forwarder.New(forwarder.Options{Store: a.store, Logger: a.log, Metrics: a.metrics, RetryWithin: a.options.RetryWithin})
 	if a.web, err = a.listen(cfg.HTTP); err != nil {
 		return errors.Join(err, CloseSinks(engineConfig))
 	}
@@ -141,19 +143,6 @@ func (a *App) start(ctx context.Context) (err error) {
 		return errors.Join(err, CloseSinks(engineConfig))
 	}
 	return nil
-}
-
-// listen starts the status listener; an empty address means none.
-func (a *App) listen(h config.HTTP) (*web.Server, error) {
-	if h.Listen == "" {
-		return nil, nil
-	}
-	s, err := web.Listen(h.Listen, nil, web.Options{Source: a, Gatherer: a.metrics.Registry(), Logger: a.log.Named("http")})
-	if err != nil {
-		return nil, fmt.Errorf("http listener: %w", err)
-	}
-	a.log.Info("status page", "url", "http://"+s.Addr().String())
-	return s, nil
 }
 
 func (a *App) warn(r *config.Report) {
@@ -197,23 +186,16 @@ func (a *App) reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener := a.web
-	if cfg.HTTP != a.config.HTTP {
-		if listener, err = a.listen(cfg.HTTP); err != nil {
-			return errors.Join(err, CloseSinks(next))
-		}
-	}
-	if err := a.engine.Reload(ctx, next); err != nil {
-		if listener != a.web {
-			closeWeb(listener)
-		}
+	relistened, err := a.relisten(cfg.HTTP)
+	if err != nil {
 		return errors.Join(err, CloseSinks(next))
 	}
-	if listener != a.web {
-		closeWeb(a.web)
-		a.web = listener
+	err = a.engine.Reload(ctx, next)
+	relistened(err == nil)
+	if err != nil {
+		return errors.Join(err, CloseSinks(next))
 	}
-	a.log.SetLevel(hclog.LevelFromString(cfg.Log.Level))
+	a.log.Configure(cfg.Log.Level, cfg.Log.Format)
 	a.warn(report)
 	a.config, a.loadedAt = cfg, time.Now()
 	return nil
@@ -250,17 +232,6 @@ func (a *App) close() error {
 		errs = append(errs, a.store.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// closeWeb closes a status listener, if there is one; pages being served may
-// finish.
-func closeWeb(s *web.Server) error {
-	if s == nil {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-	defer cancel()
-	return s.Close(ctx)
 }
 
 // Addr returns the address of the status listener; empty when there is none.

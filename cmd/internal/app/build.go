@@ -89,6 +89,7 @@ func Feed(f config.Feed, log hclog.Logger, version string) (forwarder.Feed, erro
 		Name: f.Name, DiscoveryURL: f.DiscoveryURL, APIRootURL: f.APIRootURL, Collections: f.Collections,
 		PollInterval: f.PollInterval, ResyncInterval: f.ResyncInterval, Overlap: f.Overlap,
 		StartFrom: forwarder.StartFrom{Age: f.StartFrom.Age, Time: f.StartFrom.Time},
+		ByContent: f.Identity == config.IdentityContent,
 		Filter:    taxii.Filter{Types: f.MatchTypes, SpecVersions: f.MatchSpecVersions},
 		Client:    client,
 	}, nil

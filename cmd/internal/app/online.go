@@ -122,9 +122,12 @@ func checkFeed(ctx context.Context, f config.Feed, log hclog.Logger, version str
 		if i == readsAtMost {
 			break
 		}
-		at, err := readOne(ctx, client, f, col)
-		if !at.IsZero() {
-			all.ServerTime = at
+		res, err := readOne(ctx, client, f, col)
+		if !res.ServerTime.IsZero() {
+			all.ServerTime = res.ServerTime
+		}
+		for _, w := range res.Warnings {
+			v.Warnings = append(v.Warnings, fmt.Sprintf("collection %s: %s", label(col), w))
 		}
 		if err != nil {
 			denied = append(denied, fmt.Errorf("collection %s is listed but can not be read: %w", label(col), err))
@@ -150,8 +153,8 @@ func checkFeed(ctx context.Context, f config.Feed, log hclog.Logger, version str
 	return nil
 }
 
-// readOne asks for one object of a collection. It returns the server's clock.
-func readOne(ctx context.Context, c *taxii.Client, f config.Feed, col taxii.Collection) (time.Time, error) {
+// readOne asks for one object of a collection.
+func readOne(ctx context.Context, c *taxii.Client, f config.Feed, col taxii.Collection) (taxii.WalkResult, error) {
 	res, err := c.Walk(ctx, taxii.Walk{
 		Root: col.Root, Collection: col.ID, From: start(f, time.Now()),
 		Filter: taxii.Filter{Types: f.MatchTypes, SpecVersions: f.MatchSpecVersions},
@@ -160,7 +163,7 @@ func readOne(ctx context.Context, c *taxii.Client, f config.Feed, col taxii.Coll
 	if errors.Is(err, errEnough) {
 		err = nil
 	}
-	return res.ServerTime, err
+	return res, err
 }
 
 func label(c taxii.Collection) string {

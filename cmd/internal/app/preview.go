@@ -26,18 +26,20 @@ type PreviewOptions struct {
 
 // PreviewCounts sum up a preview.
 type PreviewCounts struct {
-	Routes   []RoutePreview
-	Warnings []string // collections that are not followed, and why
+	Routes []RoutePreview `json:"routes"`
+	// Warnings name collections that are not followed, and what is odd about a server.
+	Warnings []string `json:"warnings,omitempty"`
 }
 
 // RoutePreview sums up what one route would send.
 type RoutePreview struct {
-	Feed, Sink string
-	Indicators int            // read from the feed
-	Sent       int            // of those, what the sink would be sent
-	Documents  int            // that they make
-	Filtered   int            // kept back by the route's where
-	Skipped    map[string]int // not sent, by reason: revoked, expired, benign, or what the sink can not hold
+	Feed       string         `json:"feed"`
+	Sink       string         `json:"sink"`
+	Indicators int            `json:"read"`          // from the feed
+	Sent       int            `json:"would_be_sent"` // of those, what the sink would be sent
+	Documents  int            `json:"documents"`     // that they make
+	Filtered   int            `json:"filtered_out"`  // kept back by the route's where
+	Skipped    map[string]int `json:"not_sent"`      // by reason: revoked, expired, benign, or what the sink can not hold
 }
 
 // errEnough ends a walk that has seen what it wanted.
@@ -103,11 +105,14 @@ func sample(ctx context.Context, f config.Feed, limit int, log hclog.Logger, ver
 	var order []*intel.Indicator
 	var other [][]byte
 	for _, col := range picked {
-		_, err := client.Walk(ctx, taxii.Walk{
+		res, err := client.Walk(ctx, taxii.Walk{
 			Root: col.Root, Collection: col.ID, From: from,
 			Filter: taxii.Filter{Types: f.MatchTypes, SpecVersions: f.MatchSpecVersions},
 			Visit: func(_ context.Context, c taxii.Chunk) error {
 				for _, raw := range c.Objects {
+					if f.Identity == config.IdentityContent {
+						raw = stix.ByContent(raw)
+					}
 					o, err := stix.DecodeObject(raw)
 					if err != nil {
 						continue
@@ -145,6 +150,9 @@ func sample(ctx context.Context, f config.Feed, limit int, log hclog.Logger, ver
 		})
 		if err != nil && !errors.Is(err, errEnough) {
 			return nil, nil, err
+		}
+		for _, w := range res.Warnings {
+			warnings = append(warnings, fmt.Sprintf("collection %s: %s", label(col), w))
 		}
 		if len(order) >= limit {
 			break

@@ -64,6 +64,12 @@ func (c *Client) Status(ctx context.Context) (status.Status, error) {
 	return s, c.do(ctx, http.MethodGet, "/status", nil, &s)
 }
 
+// Alive asks whether the forwarder's loops make progress.
+func (c *Client) Alive(ctx context.Context) (bool, error) {
+	var a alive
+	return a.Alive, c.do(ctx, http.MethodGet, "/alive", nil, &a)
+}
+
 // Reload makes the forwarder read its configuration again.
 func (c *Client) Reload(ctx context.Context) error {
 	_, err := c.post(ctx, "/reload", nil)

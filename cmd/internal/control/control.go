@@ -29,6 +29,8 @@ import (
 // Handler is what a running forwarder can be asked.
 type Handler interface {
 	Status(ctx context.Context) status.Status
+	// Alive reports whether the forwarder's own loops make progress.
+	Alive() bool
 	Reload(ctx context.Context) error
 	Replay(ctx context.Context, sink, feed string, since time.Time) (int, error)
 	RetryDead(ctx context.Context, filter replica.DeadFilter) (int, error)
@@ -101,7 +103,7 @@ func writePrivate(path string, e endpoint) error {
 		err = cerr
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = replaceFile(f.Name(), path)
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
@@ -127,7 +129,12 @@ type replayRequest struct {
 	Since time.Time `json:"since,omitzero"`
 }
 
-// answer is the body of every answer but the status.
+// alive is the answer to GET /alive.
+type alive struct {
+	Alive bool `json:"alive"`
+}
+
+// answer is the body of every answer to a POST.
 type answer struct {
 	Count   int    `json:"count"`
 	Error   string `json:"error,omitempty"`
@@ -141,6 +148,9 @@ func routes(h Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, h.Status(r.Context()))
+	})
+	mux.HandleFunc("GET /alive", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, alive{h.Alive()})
 	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, r *http.Request) {
 		// Whoever asked may hang up: a reload that has begun is finished.

@@ -35,6 +35,8 @@ func (f *fake) Status(context.Context) status.Status {
 	return status.Status{Running: true, Version: "v9"}
 }
 
+func (f *fake) Alive() bool { f.note("alive"); return f.err == nil }
+
 func (f *fake) Reload(context.Context) error { f.note("reload"); return f.err }
 
 func (f *fake) Replay(_ context.Context, sink, feed string, since time.Time) (int, error) {
@@ -99,6 +101,9 @@ func TestCommands(t *testing.T) {
 	if err != nil || !s.Running || s.Version != "v9" {
 		t.Errorf("status: %+v, %v", s, err)
 	}
+	if ok, err := c.Alive(ctx); !ok || err != nil {
+		t.Errorf("alive: %v, %v", ok, err)
+	}
 	if err := c.Reload(ctx); err != nil {
 		t.Error(err)
 	}
@@ -112,11 +117,14 @@ func TestCommands(t *testing.T) {
 	if n, err := c.DropDead(ctx, replica.DeadFilter{IDs: []int64{9}}); n != 5 || err != nil {
 		t.Errorf("drop: %d, %v", n, err)
 	}
-	want := "status|reload|replay out f 2026-01-02T03:04:05Z|retry [7 8] f file.out mapping|drop [9]"
+	want := "status|alive|reload|replay out f 2026-01-02T03:04:05Z|retry [7 8] f file.out mapping|drop [9]"
 	if got := strings.Join(f.asked, "|"); got != want {
 		t.Errorf("asked %s\nwant  %s", got, want)
 	}
 	f.err = withDetails{}
+	if ok, err := c.Alive(ctx); ok || err != nil {
+		t.Errorf("a stuck forwarder is alive: %v, %v", ok, err)
+	}
 	err = c.Reload(ctx)
 	var r *Refusal
 	if !errors.As(err, &r) || r.Error() != "refused" || r.Details() != "line 1\nline 2\n" {

@@ -101,15 +101,22 @@ func document(r *rig, source []byte) (id string, ref intel.Ref, atomic bool) {
 // line is a line of the archive.
 type line struct {
 	Action    string          `json:"action"`
+	Seq       json.RawMessage `json:"seq"`
 	Reason    string          `json:"reason"`
 	Removed   []intel.Ref     `json:"removed"`
 	Indicator intel.Indicator `json:"indicator"`
 }
 
-// lines returns the archive; it is empty before there is one.
+// lines returns the archive, with the part that was renamed away first; it is
+// empty before there is one.
 func (r *rig) lines() []line {
 	r.Helper()
-	f, err := os.Open(r.archive)
+	return append(r.linesOf(r.archive+".1"), r.linesOf(r.archive)...)
+}
+
+func (r *rig) linesOf(path string) []line {
+	r.Helper()
+	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -123,7 +130,7 @@ func (r *rig) lines() []line {
 	for s.Scan() {
 		var l line
 		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
-			r.Fatalf("%s: %v", r.archive, err)
+			r.Fatalf("%s: %v", path, err)
 		}
 		all = append(all, l)
 	}

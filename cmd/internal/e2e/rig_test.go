@@ -57,9 +57,10 @@ type rig struct {
 	elastic  *elastictest.Server
 	archive  string
 
-	truth truth
-	log   transcript
-	app   *app.App
+	truth  truth
+	log    transcript
+	app    *app.App
+	within time.Duration // app.Options.RetryWithin
 }
 
 // newRig starts the servers. The token that the TAXII server wants is o's, or
@@ -123,6 +124,7 @@ type layout struct {
 	feed  string        // further lines of the feed block
 	sinks []string      // nil = every sink
 	where string        // of the route to all sinks; "" = no route block
+	tight []string      // sinks with short time-outs and small batches, for tests of what goes wrong
 	more  string        // further blocks
 }
 
@@ -151,15 +153,37 @@ feed "research" {
 	for _, s := range l.sinks {
 		kind, name, _ := strings.Cut(s, ".")
 		to = append(to, "sink."+s)
-		fmt.Fprintf(&b, "\nsink %q %q {\n%s}\n", kind, name, r.sinkBody(s, in))
+		fmt.Fprintf(&b, "\nsink %q %q {\n%s}\n", kind, name, r.sinkBody(s, in)+l.bounds(s))
 	}
 	if l.where != "" {
 		fmt.Fprintf(&b, "\nroute \"all\" {\n  from  = [feed.research]\n  to    = [%s]\n  where = %s\n}\n", strings.Join(to, ", "), l.where)
 	}
 	b.WriteString(l.more)
-	if err := os.WriteFile(r.config, []byte(b.String()), 0o600); err != nil {
+	// At once, as a forwarder may be reading it.
+	if err := os.WriteFile(r.config+".new", []byte(b.String()), 0o600); err != nil {
 		r.Fatal(err)
 	}
+	if err := os.Rename(r.config+".new", r.config); err != nil {
+		r.Fatal(err)
+	}
+}
+
+// bounds returns the time-outs and batch sizes of a tight layout, in lines of a
+// sink block.
+func (l *layout) bounds(sink string) string {
+	if !slices.Contains(l.tight, sink) {
+		return ""
+	}
+	timeout := fmt.Sprintf("  timeout = \"%ds\"\n", slowness)
+	switch sink {
+	case splunkSink:
+		return timeout + fmt.Sprintf("  ack_timeout = \"%ds\"\n  batch {\n    max_events = 20\n  }\n", slowness)
+	case elasticSink:
+		return timeout + "  batch {\n    max_documents = 50\n  }\n"
+	case sentinelSink:
+		return timeout
+	}
+	return ""
 }
 
 func (r *rig) sinkBody(sink string, in func(string) string) string {
@@ -194,7 +218,7 @@ func (r *rig) sinkBody(sink string, in func(string) string) string {
 // before, and everything that it said is searched for secrets.
 func (r *rig) start() {
 	r.Helper()
-	a, err := app.Start(context.Background(), app.Options{ConfigPath: r.config, Version: "e2e", LogOutput: &r.log})
+	a, err := app.Start(context.Background(), app.Options{ConfigPath: r.config, Version: "e2e", LogOutput: &r.log, RetryWithin: r.within})
 	if err != nil {
 		r.Fatalf("start: %v", err)
 	}

@@ -1,10 +1,14 @@
 package svc
 
 import (
+	"errors"
 	"os"
+	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/kardianos/service"
+
+	"taxii-forwarder/cmd/internal/app"
 )
 
 var reloadSignals []os.Signal
@@ -23,7 +27,24 @@ func (p *program) attach(s service.Service) error {
 		return nil // no event source, which only an installation makes
 	}
 	p.options.Events = &eventLog{l}
+	p.failed = func(err error) {
+		why := []any{"error", err}
+		var c *app.ConfigError
+		if errors.As(err, &c) {
+			why = append(why, "details", "\r\n"+strings.ReplaceAll(c.Details(), "\n", "\r\n"))
+		}
+		p.options.Events.Accept(DefaultName, hclog.Error, "the service does not start", why...)
+	}
 	return nil
+}
+
+// run serves the service control manager. Off it, the package would miss a
+// signal that came during the start, and a console window that is closed.
+func (p *program) run(s service.Service) error {
+	if service.Interactive() {
+		return p.foreground()
+	}
+	return s.Run()
 }
 
 // eventLog is the hclog sink that writes to the Windows event log.

@@ -15,15 +15,20 @@ import (
 // Status codes of 'service status', as of the LSB's init scripts.
 const (
 	StatusRunning      = 0
+	StatusFailed       = 1
 	StatusStopped      = 3
 	StatusNotInstalled = 4
+	StatusUnknown      = 4
 )
 
 // Installation is what Install sets up.
 type Installation struct {
 	ConfigPath string
 	Config     *config.Config // valid
-	Out        io.Writer      // told what was done
+	// User is the account to run as (Linux); "" = one of the service's own, which
+	// is made if need be.
+	User string
+	Out  io.Writer // told what was done
 }
 
 // control returns the service as the manager knows it.
@@ -40,6 +45,9 @@ func control(arguments ...string) (service.Service, *service.Config, error) {
 // not start it.
 func Install(i Installation) error {
 	if err := elevated("install"); err != nil {
+		return err
+	}
+	if err := packaged(); err != nil {
 		return err
 	}
 	path, err := filepath.Abs(i.ConfigPath)
@@ -66,7 +74,7 @@ func Install(i Installation) error {
 	if err := s.Install(); err != nil {
 		return fmt.Errorf("install service %q: %w", DefaultName, err)
 	}
-	if err := finish(c, i); err != nil {
+	if err := finish(c, path, i); err != nil {
 		// Half an installation is worse than none.
 		return errors.Join(err, s.Uninstall())
 	}
@@ -87,6 +95,9 @@ func executable() (string, error) {
 // Uninstall stops the service and removes it; configuration and state stay.
 func Uninstall(out io.Writer) error {
 	if err := elevated("uninstall"); err != nil {
+		return err
+	}
+	if err := packaged(); err != nil {
 		return err
 	}
 	s, _, err := control()
@@ -140,6 +151,9 @@ func Control(verb string, out io.Writer) error {
 	default:
 		return fmt.Errorf("unknown verb %q", verb)
 	}
+	if err == nil && verb != "stop" {
+		err = awaitStart()
+	}
 	if err != nil {
 		return fmt.Errorf("%s service %q: %w; %s says why", verb, DefaultName, err, whereLogs)
 	}
@@ -147,18 +161,21 @@ func Control(verb string, out io.Writer) error {
 	return nil
 }
 
-// State returns the service's status code and a word for it.
+// State returns the service's status code and words for it.
 func State() (int, string, error) {
 	s, _, err := control()
-	if err != nil {
-		return StatusNotInstalled, "", err
+	switch {
+	case err != nil:
+		return StatusUnknown, "unknown: " + err.Error(), nil
+	case !managed():
+		return StatusUnknown, "unknown: " + notManaged, nil
 	}
 	st, err := s.Status()
 	switch {
 	case errors.Is(err, service.ErrNotInstalled):
 		return StatusNotInstalled, "not installed", nil
 	case err != nil:
-		return 1, "failed: " + whereLogs + " says why", nil
+		return StatusFailed, "failed: " + whereLogs + " says why", nil
 	case st == service.StatusRunning:
 		return StatusRunning, "running", nil
 	}

@@ -8,10 +8,25 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"runtime"
 	"strconv"
 
 	"github.com/kardianos/service"
 )
+
+const notManaged = "systemd does not run on this machine, as in most containers; 'taxii-forwarder status' asks the forwarder itself"
+
+// managed reports whether systemd runs here (sd_booted(3)).
+func managed() bool {
+	if runtime.GOOS != "linux" {
+		return true
+	}
+	info, err := os.Lstat(systemdRuns)
+	return err == nil && info.IsDir()
+}
+
+// systemdRuns is there while systemd is in charge.
+var systemdRuns = "/run/systemd/system"
 
 const whereLogs = "'journalctl -u " + DefaultName + "'"
 
@@ -28,12 +43,16 @@ func elevated(verb string) error {
 // prepare makes the account, lets it read the configuration and writes the
 // unit.
 func prepare(c *service.Config, path string, i Installation) error {
-	if err := ensureAccount(i); err != nil {
-		return err
+	name := i.User
+	if name == "" {
+		name = account
+		if err := ensureAccount(i); err != nil {
+			return err
+		}
 	}
-	u, err := user.Lookup(account)
+	u, err := user.Lookup(name)
 	if err != nil {
-		return err
+		return fmt.Errorf("the account to run as: %w", err)
 	}
 	gid, err := strconv.Atoi(u.Gid)
 	if err != nil {
@@ -50,14 +69,24 @@ func prepare(c *service.Config, path string, i Installation) error {
 		if err := os.Chmod(path, info.Mode().Perm()|0o040); err != nil {
 			return fmt.Errorf("let the service's account read %s: %w", path, err)
 		}
-		fmt.Fprintf(i.Out, "%s: readable for group %s\n", path, account)
+		fmt.Fprintf(i.Out, "%s: readable for group %s\n", path, groupName(u))
 	}
-	text, err := unit(unitParts{Executable: c.Executable, ConfigPath: path, StateDir: i.Config.State.Dir, User: account})
+	if u.Uid == "0" {
+		name = "root" // by whichever name
+	}
+	text, err := unit(unitParts{Executable: c.Executable, ConfigPath: path, StateDir: i.Config.State.Dir, User: name})
 	if err != nil {
 		return err
 	}
 	c.Option = service.KeyValue{"SystemdScript": text}
 	return nil
+}
+
+func groupName(u *user.User) string {
+	if g, err := user.LookupGroupId(u.Gid); err == nil {
+		return g.Name
+	}
+	return u.Gid
 }
 
 func ensureAccount(i Installation) error {
@@ -77,4 +106,7 @@ func ensureAccount(i Installation) error {
 	return nil
 }
 
-func finish(*service.Config, Installation) error { return nil }
+func finish(*service.Config, string, Installation) error { return nil }
+
+// awaitStart does nothing: systemctl waits for READY=1.
+func awaitStart() error { return nil }

@@ -16,7 +16,8 @@ import (
 	"taxii-forwarder/cmd/internal/app"
 )
 
-// TestNotify plays systemd: it is told READY=1 once everything runs, of each
+// TestNotify plays systemd: it is told READY=1 once everything runs, from then on
+// that this is so, of each
 // reload that SIGHUP asks for, refused ones included, and of the stop.
 func TestNotify(t *testing.T) {
 	path, _ := configure(t)
@@ -27,6 +28,8 @@ func TestNotify(t *testing.T) {
 	}
 	defer l.Close()
 	t.Setenv("NOTIFY_SOCKET", socket)
+	t.Setenv("WATCHDOG_USEC", "50000")
+	t.Setenv("WATCHDOG_PID", "")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var log lockedBuffer
@@ -66,6 +69,7 @@ func TestNotify(t *testing.T) {
 		}
 	}
 	expect("READY")
+	expect("WATCHDOG")
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}

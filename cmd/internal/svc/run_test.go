@@ -3,6 +3,7 @@ package svc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -105,5 +106,15 @@ func TestEventText(t *testing.T) {
 	got := eventText("taxii-forwarder.poll", "poll failing", []any{"feed", "f", "error", "401", "odd"})
 	if want := "taxii-forwarder.poll: poll failing\r\nfeed: f\r\nerror: 401"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// TestFailedStartIsTold: where nobody sees standard error, as of a Windows
+// service, the event log says why.
+func TestFailedStartIsTold(t *testing.T) {
+	var told error
+	p := &program{ctx: t.Context(), options: app.Options{ConfigPath: filepath.Join(t.TempDir(), "nowhere.hcl")}, failed: func(err error) { told = err }}
+	if err := p.Start(nil); err == nil || !errors.Is(told, err) {
+		t.Errorf("told %v of %v", told, err)
 	}
 }

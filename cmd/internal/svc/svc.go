@@ -33,11 +33,13 @@ type program struct {
 	ctx     context.Context // ends when a signal asks to stop
 	options app.Options
 	hup     <-chan os.Signal
+	notify  func(string) // tells systemd; nil = there is none
+	failed  func(error)  // tells the event log why it does not start; nil = there is none
 
-	mu      sync.Mutex
-	app     *app.App
-	stop    context.CancelFunc
-	reloads sync.WaitGroup
+	mu     sync.Mutex
+	app    *app.App
+	stop   context.CancelFunc
+	beside sync.WaitGroup // what runs beside the app until stop
 }
 
 // Start is called by the service manager and returns once everything runs. The
@@ -46,18 +48,26 @@ type program struct {
 func (p *program) Start(service.Service) error {
 	// A signal to stop may come while the state is still being opened.
 	ctx, stop := context.WithCancel(p.ctx)
+	started := p.starting()
 	a, err := app.Start(ctx, p.options)
+	started()
 	if err != nil {
 		stop()
 		if p.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 			return nil // told to stop before it had started: that is no failure
+		}
+		if p.failed != nil {
+			p.failed(err)
 		}
 		return err
 	}
 	p.mu.Lock()
 	p.app, p.stop = a, stop
 	p.mu.Unlock()
-	p.reloads.Go(func() {
+	if every := watchdogInterval(); p.notify != nil && every > 0 {
+		p.beside.Go(func() { feedWatchdog(ctx, every, a.Alive, p.notify) })
+	}
+	p.beside.Go(func() {
 		for {
 			select {
 			case <-p.hup:
@@ -80,7 +90,7 @@ func (p *program) Stop(service.Service) error {
 		return nil
 	}
 	stop()
-	p.reloads.Wait()
+	p.beside.Wait()
 	ctx, cancel := context.WithTimeout(context.Background(), forwarder.DrainTimeout+2*time.Second)
 	defer cancel()
 	return a.Stop(ctx)
@@ -114,7 +124,7 @@ func Run(ctx context.Context, o app.Options, stderr io.Writer) error {
 	if err := p.attach(s); err != nil {
 		return err
 	}
-	return s.Run()
+	return p.run(s)
 }
 
 // foreground is Run where there is no service manager of any kind.

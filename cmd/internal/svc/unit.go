@@ -2,7 +2,7 @@ package svc
 
 import (
 	"fmt"
-	"path/filepath"
+	"path"
 	"strings"
 )
 
@@ -17,16 +17,20 @@ const defaultStateDir = "/var/lib/" + DefaultName
 // unit returns the text of the systemd unit: notify type, own account, and
 // shut off from all it does not need (systemd.exec(5)).
 func unit(p unitParts) (string, error) {
-	for _, s := range []string{p.Executable, p.ConfigPath, p.StateDir} {
+	for _, s := range []string{p.Executable, p.ConfigPath, p.StateDir, p.User} {
 		if strings.ContainsAny(s, "\n\r\"{}") {
 			return "", fmt.Errorf("%q can not stand in a systemd unit; use a path without quotes, braces and line breaks", s)
 		}
 	}
 	state := "StateDirectory=" + DefaultName + "\nStateDirectoryMode=0700"
-	if filepath.Clean(p.StateDir) != defaultStateDir {
+	if path.Clean(p.StateDir) != defaultStateDir {
 		state = `ReadWritePaths="` + escape(p.StateDir) + `"`
 	}
-	return fmt.Sprintf(unitText, description, escape(p.Executable), escape(p.ConfigPath), p.User, state), nil
+	flags := ""
+	if p.User == "root" {
+		flags = " --allow-root" // else run refuses
+	}
+	return fmt.Sprintf(unitText, description, escape(p.Executable), escape(p.ConfigPath), flags, p.User, state), nil
 }
 
 // escape keeps systemd from reading specifiers and variables into a path
@@ -46,14 +50,15 @@ StartLimitBurst=10
 [Service]
 Type=notify
 NotifyAccess=main
-ExecStart="%s" run --config "%s"
-ExecReload=/bin/kill -HUP $MAINPID
+ExecStart="%s" run --config "%s"%s
+ExecReload="%[2]s" reload --config "%[3]s"
 Restart=on-failure
 RestartSec=5
 TimeoutStartSec=90
 TimeoutStopSec=25
-User=%s
-%s
+WatchdogSec=120
+User=%[5]s
+%[6]s
 UMask=0077
 NoNewPrivileges=yes
 CapabilityBoundingSet=

@@ -15,11 +15,15 @@ func TestUnit(t *testing.T) {
 	}
 	for _, want := range []string{
 		`ExecStart="/opt/my tools/taxii-forwarder" run --config "/etc/50%% off/$$x.hcl"`,
-		"StateDirectory=taxii-forwarder\n", "Type=notify\n", "ExecReload=/bin/kill -HUP $MAINPID\n", "User=taxii-forwarder\n",
+		"StateDirectory=taxii-forwarder\n", "Type=notify\n", `ExecReload="/opt/my tools/taxii-forwarder" reload --config "/etc/50%% off/$$x.hcl"`, "User=taxii-forwarder\n",
+		"WatchdogSec=120\n", "Restart=on-failure\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("unit lacks %q:\n%s", want, text)
 		}
+	}
+	if strings.Contains(text, "--allow-root") {
+		t.Error("an account of its own needs no --allow-root")
 	}
 	if strings.Contains(text, "ReadWritePaths") {
 		t.Error("the default state directory needs no ReadWritePaths")
@@ -33,6 +37,10 @@ func TestUnitElsewhere(t *testing.T) {
 	}
 	if !strings.Contains(text, `ReadWritePaths="/srv/forwarder state"`) || strings.Contains(text, "StateDirectory=") {
 		t.Errorf("state directory elsewhere:\n%s", text)
+	}
+	text, err = unit(unitParts{Executable: "/usr/bin/taxii-forwarder", ConfigPath: "/etc/c.hcl", StateDir: defaultStateDir, User: "root"})
+	if err != nil || !strings.Contains(text, `run --config "/etc/c.hcl" --allow-root`+"\n") {
+		t.Errorf("as root: %v\n%s", err, text)
 	}
 	for _, bad := range []string{"/a\nb", `/a"b`, "/a{{b}}"} {
 		if _, err := unit(unitParts{Executable: bad}); err == nil {

@@ -30,7 +30,7 @@ type program struct {
 func (p *program) start(t *testing.T) {
 	t.Helper()
 	p.log, p.done, p.err = &tail{}, make(chan struct{}), nil
-	cmd := exec.Command(binary, "run", "--config", p.config)
+	cmd := exec.Command(binary, "run", "--allow-root", "--config", p.config)
 	cmd.Stdout, cmd.Stderr = p.log, p.log
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

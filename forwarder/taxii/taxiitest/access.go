@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // Auth is who may ask.
@@ -54,8 +53,8 @@ func (s *Server) Auth() Auth { return s.auth }
 
 const mediaType = "application/taxii+json;version=2.1"
 
-// admit refuses requests by their method, credentials, Accept and number.
-func (s *Server) admit(r *http.Request) *answer {
+// authenticate refuses requests by their method and credentials.
+func (s *Server) authenticate(r *http.Request) *answer {
 	if r.Method != http.MethodGet {
 		s.violate(r, "the method is not GET")
 		return s.fail(http.StatusMethodNotAllowed, "method not allowed", "only GET is served")
@@ -65,49 +64,17 @@ func (s *Server) admit(r *http.Request) *answer {
 		a.header.Set("WWW-Authenticate", `Basic realm="taxii"`)
 		return a
 	}
-	if a := s.meter(r); a != nil {
-		return a
-	}
+	return nil
+}
+
+// acceptable refuses requests that do not accept what is served.
+func (s *Server) acceptable(r *http.Request) *answer {
 	accept := r.Header.Values("Accept")
 	if len(accept) != 1 || accept[0] != mediaType {
 		s.violate(r, fmt.Sprintf("Accept is %q, not %q", accept, mediaType))
 		return s.fail(http.StatusNotAcceptable, "not acceptable", "only "+mediaType+" is served")
 	}
 	return nil
-}
-
-// A meter counts the requests of a window.
-type meter struct {
-	began time.Time
-	n     int
-}
-
-// meter refuses requests beyond the rate limit.
-func (s *Server) meter(r *http.Request) *answer {
-	if s.p.RateLimit == 0 {
-		return nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.o.Now()
-	m := s.meters[""]
-	if m == nil || now.Sub(m.began) >= s.p.RateWindow {
-		m = &meter{began: now}
-		s.meters[""] = m
-	}
-	if m.n++; m.n <= s.p.RateLimit {
-		return nil
-	}
-	reset := m.began.Add(s.p.RateWindow)
-	a := s.fail(http.StatusTooManyRequests, "RATE_LIMIT_EXCEEDED", "too many requests")
-	if s.p.RateByReset {
-		a.header.Set("X-RateLimit-Limit", strconv.Itoa(s.p.RateLimit))
-		a.header.Set("X-RateLimit-Remaining", "0")
-		a.header.Set("X-RateLimit-Reset", strconv.FormatInt(reset.Unix()+1, 10))
-	} else {
-		a.header.Set("Retry-After", strconv.Itoa(int(reset.Sub(now).Seconds())+1))
-	}
-	return a
 }
 
 // moved is the path under which a redirecting profile really serves.

@@ -55,9 +55,11 @@ type Profile struct {
 	Describe      func(collection map[string]any)
 	BareAccept    bool // an Accept without version is refused, as is a list
 	NoManifest    bool
-	RateLimit     int // requests in RateWindow; 0 = unlimited
+	RateLimit     int // points in RateWindow; 0 = unlimited
 	RateWindow    time.Duration
-	RateByReset   bool // say when by X-RateLimit-Reset rather than Retry-After
+	ObjectsCost   float64 // points of a request for objects; every other costs 1; 0 = 1
+	RateHeaders   bool    // every answer has X-RateLimit-Limit, -Remaining and -Reset; a 429 has no Retry-After
+	ResetByDelta  bool    // X-RateLimit-Reset is in seconds from now, not since 1970
 	PageCap       int
 	LimitMax      int   // a larger limit is refused; 0 = none is
 	Fractions     []int // numbers of digits that added_after may have; nil = six
@@ -72,6 +74,8 @@ type Profile struct {
 	ObjectsFirst      bool   // more and next come behind objects
 	BareWhenEmpty     bool   // an empty page is {}
 	FirstObject       []byte // begins every page and counts as none
+	MatchSubtype      bool   // match[type] compares the type of an indicator's observable
+	Publishing        bool   // every Add of an indicator gives it another STIX id
 
 	Dates     DateStyle
 	Unit      time.Duration // of date_added; 0 = µs
@@ -95,6 +99,9 @@ func (p *Profile) defaults() {
 	if p.Fractions == nil {
 		p.Fractions = []int{6}
 	}
+	if p.ObjectsCost == 0 {
+		p.ObjectsCost = 1
+	}
 	if p.RateWindow == 0 {
 		p.RateWindow = time.Minute
 	}
@@ -108,12 +115,13 @@ func Profiles() []Profile {
 	return []Profile{
 		{
 			// Discovery on the apex, roots on www; bundles without more or next, an
-			// identity first on every page, dates to the second, limits by the minute.
+			// identity first on every page, dates to the second, a budget of points by
+			// the minute, match[type] for what is in the pattern.
 			Name: "socdefenders", DiscoveryPath: "/api/taxii2/", RootPath: "/api/taxii2/root/", TwoHosts: true,
 			Auth:   Auth{Kind: "any", Token: "soc-key", Username: "api", Password: "soc-key", HeaderName: "X-API-Key", HeaderValue: "soc-key"},
 			Errors: ErrorNested, Next: NextNone, More: MoreNever, Bundle: true, PageCap: 1000, LimitMax: 1000, Unit: time.Second, Fractions: any06,
 			FirstObject: []byte(`{"type":"identity","spec_version":"2.1","id":"identity--socdefenders","created":"2024-01-01T00:00:00.000Z","modified":"2024-01-01T00:00:00.000Z","name":"SOC Defenders","identity_class":"organization"}`),
-			RateLimit:   1000, RateByReset: true,
+			RateLimit:   100, ObjectsCost: 2.5, RateHeaders: true, MatchSubtype: true,
 		},
 		{
 			Name: "medallion", RootPath: "/trustgroup1/", Auth: Auth{Kind: "basic", Username: "admin", Password: "Password0"},
@@ -153,7 +161,7 @@ func Profiles() []Profile {
 		},
 		{
 			Name: "cyware", RootPath: "/ctixapi/ctix21/", Auth: Auth{Kind: "basic", Username: "sub", Password: "scriber"}, RateLimit: 200, Fractions: any06,
-			More: MoreWhenTrue, PageCap: 500,
+			More: MoreWhenTrue, PageCap: 500, Publishing: true,
 		},
 		{
 			Name: "limo", RootPath: "/api/v1/taxii2/feeds/", Auth: Auth{Kind: "basic", Username: "guest", Password: "guest"}, Redirect: true, Fractions: any06,

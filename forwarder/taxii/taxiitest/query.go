@@ -115,7 +115,11 @@ func (c *Collection) selects(rec *record, q *query) bool {
 		want := q.match[name]
 		return len(want) == 0 || slices.Contains(want, value)
 	}
-	if !in("id", rec.id) || !in("type", rec.kind) || !in("spec_version", rec.spec) {
+	kind := rec.kind
+	if c.s.p.MatchSubtype {
+		kind = rec.about
+	}
+	if !in("id", rec.id) || !in("type", kind) || !in("spec_version", rec.spec) {
 		return false
 	}
 	versions := q.match["version"]

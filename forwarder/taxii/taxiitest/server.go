@@ -3,6 +3,7 @@ package taxiitest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -49,7 +50,8 @@ type Server struct {
 	violations []string
 	faults     []*Fault
 	objects    int // requests for objects so far
-	meters     map[string]*meter
+	account    meter
+	refused    int // requests beyond the rate limit
 	tokens     map[string]*session
 	tokenSeq   int
 }
@@ -61,7 +63,7 @@ type root struct {
 
 // New starts a server. It panics when loopback can not be listened on.
 func New(o Options) *Server {
-	s := &Server{o: o, p: o.Profile, auth: o.Auth, cap: o.PageCap, stop: make(chan struct{}), meters: map[string]*meter{}, tokens: map[string]*session{}}
+	s := &Server{o: o, p: o.Profile, auth: o.Auth, cap: o.PageCap, stop: make(chan struct{}), tokens: map[string]*session{}}
 	s.p.defaults()
 	if s.auth == (Auth{}) {
 		s.auth = s.p.Auth
@@ -186,7 +188,28 @@ func (s *Server) route(r *http.Request) *answer {
 	if a := s.redirect(r); a != nil {
 		return a
 	}
-	if a := s.admit(r); a != nil {
+	if a := s.authenticate(r); a != nil {
+		return a
+	}
+	told, refused := s.meter(r)
+	a := refused
+	if a == nil {
+		a = s.resource(r)
+	}
+	if len(told) > 0 {
+		own := *a // rendered pages are shared
+		if own.header = a.header.Clone(); own.header == nil {
+			own.header = http.Header{}
+		}
+		maps.Copy(own.header, told)
+		a = &own
+	}
+	return a
+}
+
+// resource answers a request that was let in.
+func (s *Server) resource(r *http.Request) *answer {
+	if a := s.acceptable(r); a != nil {
 		return a
 	}
 	path := r.URL.Path

@@ -1,10 +1,12 @@
 package taxiitest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 	"time"
 )
 
@@ -34,6 +36,7 @@ type record struct {
 	added time.Time // as the server shows it
 	key   time.Time // what the server sorts by and compares added_after with
 	from  time.Time // valid_from
+	about string    // type of the first observable in the pattern
 	seq   int       // arrival
 }
 
@@ -47,6 +50,9 @@ func (c *Collection) Add(added time.Time, objects ...[]byte) {
 	added = added.UTC().Truncate(unit)
 	sorted := true
 	for _, raw := range objects {
+		if c.s.p.Publishing {
+			raw = c.publish(raw)
+		}
 		rec := c.record(raw, added)
 		sorted = sorted && (len(c.all) == 0 || c.less(&c.all[len(c.all)-1], &rec))
 		c.all = append(c.all, rec)
@@ -80,6 +86,7 @@ func (c *Collection) record(raw []byte, added time.Time) record {
 		Created     time.Time `json:"created"`
 		Modified    time.Time `json:"modified"`
 		ValidFrom   time.Time `json:"valid_from"`
+		Pattern     string    `json:"pattern"`
 	}
 	_ = json.Unmarshal(raw, &o) // a broken object has none of these
 	c.seq++
@@ -90,6 +97,7 @@ func (c *Collection) record(raw []byte, added time.Time) record {
 		o.SpecVersion = "2.0"
 	}
 	rec := record{raw: raw, id: o.ID, kind: o.Type, spec: o.SpecVersion, ver: o.Modified, added: added, key: added, from: o.ValidFrom, seq: c.seq}
+	rec.about, _, _ = strings.Cut(strings.TrimLeft(o.Pattern, "[( "), ":")
 	if rec.ver.IsZero() {
 		rec.ver = o.Created
 	}
@@ -100,6 +108,16 @@ func (c *Collection) record(raw []byte, added time.Time) record {
 		c.newest[o.ID] = head{rec.seq, rec.ver}
 	}
 	return rec
+}
+
+// publish gives an indicator the id of its next publication.
+func (c *Collection) publish(raw []byte) []byte {
+	var o struct{ Type, ID string }
+	if json.Unmarshal(raw, &o) != nil || o.Type != "indicator" {
+		return raw
+	}
+	id := fmt.Sprintf("indicator--%08x-0000-4000-8000-0000c0ffee00", c.seq+1)
+	return bytes.Replace(raw, []byte(o.ID), []byte(id), 1)
 }
 
 // Remove takes an object away, all its versions, as a server does that has no

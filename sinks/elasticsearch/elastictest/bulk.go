@@ -2,6 +2,7 @@ package elastictest
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"strings"
 
@@ -23,7 +24,7 @@ type metadata struct {
 
 // parseBulk reads the body of a bulk request, as strictly as the server: one
 // bad action line fails the whole request, while a bad document fails alone.
-func parseBulk(body []byte) ([]write, *Error) {
+func (s *Server) parseBulk(body []byte) ([]write, *Error) {
 	if len(body) == 0 {
 		return nil, fail(400, "parse_exception", "request body is required")
 	}
@@ -37,13 +38,13 @@ func parseBulk(body []byte) ([]write, *Error) {
 		if len(bytes.TrimSpace(text)) == 0 {
 			continue
 		}
-		w, e := parseAction(text, line)
+		w, e := s.parseAction(text, line)
 		if e != nil {
 			return nil, e
 		}
 		if w.action != "delete" {
 			if len(body) == 0 {
-				return nil, fail(400, "illegal_argument_exception", "Malformed action/metadata line [%d], found an action without a document", line)
+				break // dropped without a word
 			}
 			w.source, body, _ = bytes.Cut(body, []byte("\n"))
 			line++
@@ -56,7 +57,7 @@ func parseBulk(body []byte) ([]write, *Error) {
 	return writes, nil
 }
 
-func parseAction(text []byte, line int) (write, *Error) {
+func (s *Server) parseAction(text []byte, line int) (write, *Error) {
 	bad := func(why string) (write, *Error) {
 		return write{}, fail(400, "illegal_argument_exception", "Malformed action/metadata line [%d], %s", line, why)
 	}
@@ -74,10 +75,16 @@ func parseAction(text []byte, line int) (write, *Error) {
 	case "update":
 		return bad("elastictest does not know the action update")
 	default:
+		if s.options.Distribution == OpenSearch {
+			return bad("expected one of [create, delete, index, update] but found [" + name + "]")
+		}
 		return bad("expected field [create], [delete], [index] or [update] but found [" + name + "]")
 	}
 	var m metadata
 	if err := json.UnmarshalDecode(dec, &m, json.RejectUnknownMembers(true)); err != nil {
+		if errors.Is(err, json.ErrUnknownName) {
+			return write{}, fail(400, "illegal_argument_exception", "Action/metadata line [%d] contains an unknown parameter [%s]", line, unknownName(err))
+		}
 		return bad(err.Error())
 	}
 	if t, err := dec.ReadToken(); err != nil || t.Kind() != '}' || dec.PeekKind() > 0 {
@@ -98,7 +105,7 @@ func parseAction(text []byte, line int) (write, *Error) {
 	case m.VersionType != "" && !external && m.VersionType != "internal":
 		return write{}, fail(400, "illegal_argument_exception", "No version type match [%s]", m.VersionType)
 	case external && (m.Version == nil || *m.Version < 0):
-		return invalid("illegal version value [-1] for version type [" + strings.ToUpper(m.VersionType) + "]")
+		return invalid("illegal version value [-3] for version type [" + strings.ToUpper(m.VersionType) + "]")
 	case name == "create" && external:
 		return invalid("create operations only support internal versioning. use index instead")
 	case !external && m.Version != nil:
@@ -111,6 +118,24 @@ func parseAction(text []byte, line int) (write, *Error) {
 	return w, nil
 }
 
+// rejected is the error of what the server has no room for right now.
+func (s *Server) rejected(format string, args ...any) *Error {
+	kind := "es_rejected_execution_exception"
+	if s.options.Distribution == OpenSearch {
+		kind = "rejected_execution_exception"
+	}
+	return fail(429, kind, format, args...)
+}
+
+// unknownName is the last member of the path at which decoding stopped.
+func unknownName(err error) string {
+	var at *json.SemanticError
+	if !errors.As(err, &at) {
+		return ""
+	}
+	return at.JSONPointer.LastToken()
+}
+
 // bulk answers POST /index/_bulk.
 func (s *Server) bulk(c *call, name string, fault Fault) {
 	canIndex, canDelete := s.may("index", "write"), s.may("delete", "write")
@@ -118,9 +143,14 @@ func (s *Server) bulk(c *call, name string, fault Fault) {
 		c.error(denied("indices:data/write/bulk", "indices ["+name+"]", "create_doc", "create", "delete", "index", "write", "all"))
 		return
 	}
-	writes, e := parseBulk(c.body)
+	writes, e := s.parseBulk(c.body)
 	if e != nil {
 		c.error(e)
+		return
+	}
+	if limit := s.options.Pressure; limit > 0 && len(c.body) > limit {
+		c.error(s.rejected("rejected execution of coordinating operation [coordinating_and_primary_bytes=0, replica_bytes=0, all_bytes=0, "+
+			"coordinating_operation_bytes=%d, max_coordinating_and_primary_bytes=%d]", len(c.body), limit))
 		return
 	}
 	s.mu.Lock()
@@ -154,7 +184,7 @@ func (s *Server) one(name string, w *write, i int, fault Fault, allowed bool) re
 	failed := func(e *Error) result { return result{status: e.Status, err: e} }
 	switch {
 	case fault == BusyItems && i%2 == 0:
-		return failed(fail(429, "es_rejected_execution_exception", "rejected execution of primary operation"))
+		return failed(s.rejected("rejected execution of primary operation"))
 	case fault == ErrorItems && i%3 == 0:
 		return failed(fail(503, "unavailable_shards_exception", "[%s][0] primary shard is not active Timeout: [1m]", name))
 	case fault == DiskFull:
@@ -176,7 +206,7 @@ func (s *Server) one(name string, w *write, i int, fault Fault, allowed bool) re
 			return failed(denied("indices:admin/auto_create", "indices ["+name+"]", "auto_configure", "create_index", "manage", "all"))
 		}
 		if s.options.RefuseAutoCreate {
-			return failed(fail(404, "index_not_found_exception", "no such index [%s] and [action.auto_create_index] is [false]", name))
+			return failed(fail(404, "index_not_found_exception", "no such index [%s]", name))
 		}
 		root, e := s.mappingFor(name)
 		if e != nil {
@@ -188,7 +218,7 @@ func (s *Server) one(name string, w *write, i int, fault Fault, allowed bool) re
 	if w.action != "delete" {
 		var e *Error
 		if !s.options.Lax {
-			e = s.checker.check(ix.mapping, w.source)
+			e = s.checker.check(ix.mapping, w.id, w.source)
 		}
 		if e == nil && s.poison != nil {
 			e = s.poison(w.id, w.source)
@@ -207,15 +237,15 @@ func (s *Server) one(name string, w *write, i int, fault Fault, allowed bool) re
 // leaves.
 func renderBulk(name string, writes []write, results []result, filtered bool) []byte {
 	b := make([]byte, 0, 256*len(writes))
-	errors := false
+	failures := false
 	for i := range results {
-		errors = errors || results[i].err != nil
+		failures = failures || results[i].err != nil
 	}
 	b = append(b, '{')
 	if !filtered {
 		b = append(b, `"took":3,`...)
 	}
-	b = strconv.AppendBool(append(b, `"errors":`...), errors)
+	b = strconv.AppendBool(append(b, `"errors":`...), failures)
 	b = append(b, `,"items":[`...)
 	for i := range results {
 		w, r := &writes[i], &results[i]

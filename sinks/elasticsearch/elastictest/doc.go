@@ -5,5 +5,8 @@
 //
 // It refuses what the real servers refuse, in the shape of their errors, and
 // can be told to fail in the ways that they, or what stands before them, do; see
-// [Fault]. It needs no testing.T, as the demo command uses it as well.
+// [Fault]. As OpenSearch it answers as a real one does, question by question, see
+// package interop beside this one; as Elasticsearch, as its documentation says.
+//
+// It needs no testing.T, as the demo command uses it as well.
 package elastictest

@@ -179,7 +179,7 @@ func (s *Server) before(f Fault, w http.ResponseWriter, r *http.Request) bool {
 		page(http.StatusBadGateway)
 	case Throttle:
 		w.Header().Set("Retry-After", "1")
-		refuse(fail(429, "es_rejected_execution_exception", "rejected execution of coordinating operation"))
+		refuse(s.rejected("rejected execution of coordinating operation"))
 	case Unavailable:
 		refuse(fail(503, "unavailable_shards_exception", "primary shard is not active"))
 	case Unauthorized:

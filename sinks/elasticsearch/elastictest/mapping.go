@@ -73,11 +73,11 @@ func (s *Server) parseMapping(m map[string]any) (*node, *Error) {
 			case "strict":
 				n.dynamic = dynamicStrict
 			default:
-				return nil, fail(400, "mapper_parsing_exception", "Could not convert [dynamic] to boolean: %v", v)
+				return nil, fail(400, "illegal_argument_exception", "Could not convert [dynamic.dynamic] to boolean")
 			}
 		case "_meta", "date_detection", "dynamic_templates":
 		default:
-			return nil, fail(400, "mapper_parsing_exception", "unknown parameter [%s] on mapper of type [object]", k)
+			return nil, fail(400, "mapper_parsing_exception", "Root mapping definition has unsupported parameters:  [%s : %v]", k, v)
 		}
 	}
 	return n, nil
@@ -106,7 +106,9 @@ func (s *Server) parseLeaf(name, kind string, m map[string]any) (*node, *Error) 
 
 // merge adds the fields of m to n. Templates override (replace), a mapping of
 // an existing index can not change a field's type.
-func (n *node) merge(m *node, replace bool) *Error {
+func (n *node) merge(m *node, replace bool) *Error { return n.mergeAt("", m, replace) }
+
+func (n *node) mergeAt(path string, m *node, replace bool) *Error {
 	if m.dynamic != dynamicInherit {
 		n.dynamic = m.dynamic
 	}
@@ -116,11 +118,11 @@ func (n *node) merge(m *node, replace bool) *Error {
 		case have == nil || replace && (have.kind != "object" || child.kind != "object"):
 			n.props[name] = child
 		case have.kind == "object" && child.kind == "object":
-			if e := have.merge(child, replace); e != nil {
+			if e := have.mergeAt(path+name+".", child, replace); e != nil {
 				return e
 			}
 		case have.kind != child.kind:
-			return fail(400, "illegal_argument_exception", "mapper [%s] cannot be changed from type [%s] to [%s]", name, have.kind, child.kind)
+			return fail(400, "illegal_argument_exception", "mapper [%s] cannot be changed from type [%s] to [%s]", path+name, have.kind, child.kind)
 		}
 	}
 	return nil
@@ -129,13 +131,14 @@ func (n *node) merge(m *node, replace bool) *Error {
 // maxTerm is Lucene's longest term.
 const maxTerm = 32766
 
+// immense reports whether a value is too long to be indexed as it is.
+func (n *node) immense(v string) bool {
+	return n.kind == "keyword" && len(v) > maxTerm && (n.ignoreAbove == 0 || len([]rune(v)) <= n.ignoreAbove)
+}
+
 // refuses says why a leaf does not take a value; "" = it does.
 func (n *node) refuses(v string, kind jsontext.Kind) string {
 	switch n.kind {
-	case "keyword":
-		if len(v) > maxTerm && (n.ignoreAbove == 0 || len([]rune(v)) <= n.ignoreAbove) {
-			return "Document contains at least one immense term (whose UTF8 encoding is longer than the max length 32766)"
-		}
 	case "date":
 		if _, ok := parseDate(v); !ok {
 			return "failed to parse date field [" + v + "] with format [strict_date_optional_time||epoch_millis]"
@@ -153,14 +156,21 @@ func (n *node) refuses(v string, kind jsontext.Kind) string {
 			return "Failed to parse value [" + v + "] as only [true] or [false] are allowed."
 		}
 	case "ip":
-		if a, err := netip.ParseAddr(v); err != nil || a.Zone() != "" {
+		if _, err := netip.ParseAddr(v); err != nil { // zones are ignored
 			return "'" + v + "' is not an IP string literal."
 		}
 	case "ip_range":
 		if kind != '"' {
 			return "Expected [ip_range] to be text"
 		}
-		if _, err := netip.ParsePrefix(v); err != nil {
+		if p, err := netip.ParsePrefix(v); err == nil && p.Addr().Is4In6() {
+			return "CIDR notation is not allowed with IPv6-mapped IPv4 address [" + p.Addr().String() + "] as it introduces ambiguity"
+		} else if err != nil {
+			if address, length, ok := strings.Cut(v, "/"); ok {
+				if _, err := netip.ParseAddr(address); err == nil {
+					return "Illegal prefix length [" + length + "] in [" + v + "]. Must be 0-32 for IPv4 ranges, 0-128 for IPv6 ranges"
+				}
+			}
 			return "Expected [ip/prefix] but was [" + v + "]"
 		}
 	case "binary":

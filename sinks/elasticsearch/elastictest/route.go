@@ -2,6 +2,7 @@ package elastictest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 )
@@ -28,6 +29,8 @@ func (s *Server) route(c *call, fault Fault) {
 		s.updateByQuery(c, p[0])
 	case is(http.MethodPost, "*", "_search"), is(http.MethodGet, "*", "_search"), is(http.MethodPost, "*", "_count"), is(http.MethodGet, "*", "_count"):
 		s.search(c, p[0], p[1] == "_count")
+	case is(http.MethodPost, "*", "_field_caps"), is(http.MethodGet, "*", "_field_caps"):
+		s.fieldCaps(c, p[0])
 	case is(http.MethodPost, "*", "_refresh"):
 		c.json(200, map[string]any{"_shards": map[string]any{"failed": 0}})
 	case is(http.MethodGet, "*", "_doc", "*"):
@@ -47,7 +50,7 @@ func (s *Server) route(c *call, fault Fault) {
 	case is(http.MethodGet, "*") && !strings.HasPrefix(p[0], "_"):
 		s.getIndex(c, p[0])
 	default:
-		c.error(fail(400, "illegal_argument_exception", "no handler found for uri [%s] and method [%s]", c.r.URL.Path, method))
+		c.json(400, map[string]any{"error": fmt.Sprintf("no handler found for uri [%s] and method [%s]", c.r.URL.Path, method)})
 	}
 }
 

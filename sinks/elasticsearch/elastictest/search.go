@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // decode reads a document with its numbers as they are.
@@ -102,6 +103,34 @@ func (s *Server) search(c *call, name string, count bool) {
 	c.json(200, map[string]any{"timed_out": false, "hits": map[string]any{"total": map[string]any{"value": len(ids), "relation": "eq"}, "hits": hits}})
 }
 
+// fieldCaps answers GET /index/_field_caps for fields without wildcards.
+func (s *Server) fieldCaps(c *call, name string) {
+	if !s.may("read", "view_index_metadata", "manage") {
+		c.error(denied("indices:data/read/field_caps", "indices ["+name+"]", "read", "view_index_metadata", "manage", "all"))
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ix := s.indices[name]
+	if ix == nil {
+		c.error(fail(404, "index_not_found_exception", "no such index [%s]", name))
+		return
+	}
+	fields := map[string]any{}
+	for _, field := range strings.Split(c.r.URL.Query().Get("fields"), ",") {
+		kind := "_id"
+		if field != "_id" {
+			n := ix.mapping.leaf(field)
+			if n == nil {
+				continue
+			}
+			kind = n.kind
+		}
+		fields[field] = map[string]any{kind: map[string]any{"type": kind, "metadata_field": field == "_id", "searchable": true, "aggregatable": field != "_id"}}
+	}
+	c.json(200, map[string]any{"indices": []any{name}, "fields": fields})
+}
+
 func (s *Server) get(c *call, name, id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -173,7 +202,7 @@ func (s *Server) updateByQuery(c *call, name string) {
 		if err != nil {
 			panic(err)
 		}
-		if e := s.checker.check(ix.mapping, source); e != nil {
+		if e := s.checker.check(ix.mapping, id, source); e != nil {
 			c.error(e)
 			return
 		}

@@ -31,12 +31,15 @@ type Options struct {
 	APIKey             string
 	Username, Password string
 	// Privileges are what the credentials may do, out of monitor,
-	// manage_index_templates (cluster), index, delete, read, auto_configure, manage
-	// (index); nil = everything.
+	// manage_index_templates (cluster), index, delete, read, auto_configure,
+	// view_index_metadata, manage (index); nil = everything.
 	Privileges []string
 	// MaxBody is http.max_content_length in bytes; 0 = 100 MiB. It bounds the body
 	// after decompression too.
 	MaxBody int64
+	// Pressure is the memory for indexing in bytes, a tenth of the heap: requests
+	// that hold more are rejected with 429 however often they come; 0 = no limit.
+	Pressure int
 	// GCDeletes is how long a deleted document's version is remembered; 0 = 60 s,
 	// as index.gc_deletes has it; negative = for ever.
 	GCDeletes time.Duration
@@ -87,7 +90,7 @@ func NewServer(o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Server{options: o, addr: "127.0.0.1:0", privileges: o.Privileges}
+	s := &Server{options: o, addr: "127.0.0.1:0", privileges: o.Privileges, checker: checker{openSearch: o.Distribution == OpenSearch}}
 	s.faults.init()
 	s.forget()
 	if err := s.start(); err != nil {
@@ -249,7 +252,7 @@ func (s *Server) read(r *http.Request) ([]byte, *Error) {
 	case "gzip":
 		z, err := gzip.NewReader(in)
 		if err != nil {
-			return nil, fail(400, "parse_exception", "body is not gzip: %s", err)
+			return nil, fail(400, "parse_exception", "request body is required")
 		}
 		in = z
 	default:
@@ -265,7 +268,7 @@ func (s *Server) read(r *http.Request) ([]byte, *Error) {
 	if len(body) > 0 {
 		media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 		if media != "application/json" && media != "application/x-ndjson" {
-			return nil, fail(406, "media_type_header_exception", "Content-Type header [%s] is not supported", media)
+			return nil, bare(406, "Content-Type header [%s] is not supported", media)
 		}
 	}
 	return body, nil
@@ -286,12 +289,21 @@ func denied(action, what string, privileges ...string) *Error {
 		action, what, strings.Join(privileges, ","))
 }
 
+// bare is an error that the server tells as text where others are an object.
+func bare(status int, format string, args ...any) *Error { return fail(status, "", format, args...) }
+
 func (c *call) error(e *Error) {
-	cause := e.body()
-	c.json(e.Status, map[string]any{
-		"error":  map[string]any{"root_cause": []any{cause}, "type": e.Type, "reason": e.Reason, "caused_by": cause["caused_by"]},
-		"status": e.Status,
-	})
+	switch {
+	case e.Status == 413: // given by the HTTP layer, before there is anything to tell
+		c.raw(e.Status, nil)
+		return
+	case e.Type == "":
+		c.json(e.Status, map[string]any{"error": e.Reason, "status": e.Status})
+		return
+	}
+	whole := e.body()
+	whole["root_cause"] = []any{e.body()}
+	c.json(e.Status, map[string]any{"error": whole, "status": e.Status})
 }
 
 func (c *call) json(status int, v any) {

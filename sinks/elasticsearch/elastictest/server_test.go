@@ -380,7 +380,7 @@ func FuzzBulk(f *testing.F) {
 	s := NewServer(Options{})
 	f.Cleanup(s.Close)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		writes, e := parseBulk(body)
+		writes, e := s.parseBulk(body)
 		if e != nil {
 			return
 		}

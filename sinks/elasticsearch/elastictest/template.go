@@ -24,14 +24,22 @@ func (s *Server) putTemplate(c *call, into map[string]map[string]any, name strin
 	}
 	for k := range t {
 		if !slices.Contains(allowed, k) {
-			c.error(fail(400, "x_content_parse_exception", "[1:2] [template] unknown field [%s]", k))
+			kind := "index_template"
+			if component {
+				kind = "component_template"
+			}
+			c.error(fail(400, "x_content_parse_exception", "[1:2] [%s] unknown field [%s]", kind, k))
 			return
 		}
+	}
+	if !component && len(list(t["index_patterns"])) == 0 {
+		c.error(fail(400, "illegal_argument_exception", "Required [index_patterns]"))
+		return
 	}
 	template, _ := t["template"].(map[string]any)
 	if m, ok := template["mappings"].(map[string]any); ok {
 		if _, e := s.parseMapping(m); e != nil {
-			c.error(e)
+			c.error(&Error{Status: e.Status, Type: e.Type, Reason: "Failed to parse mapping [_doc]: " + e.Reason, CausedBy: e})
 			return
 		}
 	}
@@ -43,7 +51,7 @@ func (s *Server) putTemplate(c *call, into map[string]map[string]any, name strin
 	defer s.mu.Unlock()
 	for _, part := range list(t["composed_of"]) {
 		if s.components[part] == nil {
-			c.error(fail(400, "illegal_argument_exception", "index template [%s] invalid, cause [index template [%s] specifies component templates [%s] that do not exist]", name, name, part))
+			c.error(fail(400, "invalid_index_template_exception", "index_template [%s] invalid, cause [index template [%s] specifies component templates [%s] that do not exist]", name, name, part))
 			return
 		}
 	}
@@ -63,7 +71,7 @@ func list(v any) []string {
 }
 
 func (s *Server) getTemplate(c *call, name string) {
-	if !s.may("manage_index_templates", "monitor") {
+	if !s.may("manage_index_templates") {
 		c.error(denied("indices:admin/index_template/get", "cluster", "manage_index_templates", "manage", "all"))
 		return
 	}
@@ -161,7 +169,7 @@ func (s *Server) createIndex(c *call, name string) {
 }
 
 func (s *Server) getIndex(c *call, name string) {
-	if !s.may("manage", "view_index_metadata", "monitor", "read") {
+	if !s.may("manage", "view_index_metadata") {
 		c.error(denied("indices:admin/get", "indices ["+name+"]", "view_index_metadata", "manage", "all"))
 		return
 	}

@@ -10,6 +10,7 @@ feed "socdefenders" {
   page_size       = 0
   match_types     = ["indicator", "Malware,x"]
   match_spec_versions = ["2.2"]
+  identity = "contents"
   trusted_hosts   = ["https://api.example.net", "api.example.net"]
   proxy_url       = "proxy.example.com:3128"
   user_agent      = "a\nb"

@@ -22,6 +22,7 @@ feed "soc-defenders" {
   page_size           = 500
   match_types         = ["indicator", "identity"]
   match_spec_versions = ["2.1"]
+  identity            = "content"
   trusted_hosts       = ["api.example.net"]
   proxy_url           = "http://u:p@proxy.example.com:3128"
   user_agent          = "me/1"

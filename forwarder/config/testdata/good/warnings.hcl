@@ -1,11 +1,13 @@
 http {
-  listen = "0.0.0.0:9464"
+  listen    = "0.0.0.0:9464"
+  anonymous = true
 }
 
 feed "plain" {
   discovery_url = "http://taxii.example.com/taxii2/"
   poll_interval = "1s"
   start_from    = "2999-01-01"
+  match_types   = ["malware", "tool"]
   auth "bearer" {
     token = "s3cret-literal"
   }
