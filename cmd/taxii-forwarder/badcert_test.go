@@ -150,7 +150,7 @@ sink "file" "out" {
 		bad := configure(tt.name+".hcl", tt.tls)
 		want := `^taxii-forwarder \w+: .*` + tt.name + `\.hcl: 1 error in it: line \d+: .*` + tt.want
 		call(t, "check", "--config", bad).one(t, exitError, want)
-		call(t, "run", "--config", bad).one(t, exitError, want)
+		call(t, "run", "--allow-root", "--config", bad).one(t, exitError, want)
 		configure("forwarder.hcl", tt.tls)
 		call(t, "reload", "--config", config).one(t, exitError, tt.want)
 		if s := ask(t, dir); !s.Running || s.Config.LastReloadOK || !strings.Contains(s.Config.Error, "1 error") {

@@ -40,7 +40,7 @@ func TestBadConfig(t *testing.T) {
 	dir := t.TempDir()
 	server, _ := serve(t, taxiitest.Options{}, 0, 3)
 	out := filepath.Join(dir, "out.ndjson")
-	sound := strings.NewReplacer("URL", server.URL(), "OUT", out).Replace
+	sound := strings.NewReplacer("URL", server.URL(), "OUT", filepath.ToSlash(out)).Replace
 	text := func(state string) string {
 		return fmt.Sprintf("state { dir = %q }\nfeed \"f\" {\n discovery_url = \"URL\"\n auth \"none\" {}\n poll_interval = \"1h\"\n}\n", state) +
 			"sink \"file\" \"out\" {\n path = \"OUT\"\n}\n# route\nhttp { listen = \"off\" }\n"
@@ -65,7 +65,7 @@ func TestBadConfig(t *testing.T) {
 			if checked.stdout != "" || !regexp.MustCompile(`(?m)^  \S*bad\.hcl:\d+`).MatchString(checked.stderr) {
 				t.Errorf("check prints:\n%s\n%s", checked.stdout, checked.stderr)
 			}
-			call(t, "run", "--config", path).one(t, exitError, "^taxii-forwarder run: .*"+want)
+			call(t, "run", "--allow-root", "--config", path).one(t, exitError, "^taxii-forwarder run: .*"+want)
 			if _, err := os.Stat(state); err == nil {
 				t.Error("a state directory was made")
 			}
@@ -115,8 +115,9 @@ func TestNoConfig(t *testing.T) {
 		{write(t, dir, "deepdir.hcl", "state { dir = %s }", strings.Repeat("!", 100000)), `deepdir\.hcl: 1 error in it: line 1: nested more than 100 deep`},
 	}
 	for _, tt := range tests {
-		for _, command := range []string{"run", "check", "preview"} {
-			call(t, command, "--config", tt.path).one(t, exitError, "^taxii-forwarder "+command+": .*"+tt.want)
+		for _, command := range []string{"run --allow-root", "check", "preview"} {
+			args := strings.Fields(command)
+			call(t, append(args, "--config", tt.path)...).one(t, exitError, "^taxii-forwarder "+args[0]+": .*"+tt.want)
 		}
 	}
 	for _, path := range []string{tests[0].path, dir, filepath.Join(dir, "deepdir.hcl")} {

@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"taxii-forwarder/cmd/internal/svc"
 )
 
 // environment is what a command may touch of the outside.
 type environment struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	describe       func(*flag.FlagSet) // if set, gets a command's flags when its help is asked for
 }
 
 // command is one verb of the command line.
@@ -21,14 +24,22 @@ type command struct {
 	args  string // for the usage line
 	short string
 	long  string // printed by help, after the usage line and before the flags
+	verbs []verb // what the first operand has to be one of, if there are such
 	run   func(ctx context.Context, e *environment, args []string) error
+}
+
+// verb is a first operand that says what a command does.
+type verb struct {
+	name string
+	file bool // its own operand is a file
 }
 
 // commands is the list, in the order that help shows.
 func commands() []*command {
 	return []*command{
 		runCommand, demoCommand, checkCommand, discoverCommand, previewCommand, explainCommand,
-		statusCommand, replayCommand, deadLettersCommand, reloadCommand, stateCommand, serviceCommand, versionCommand,
+		statusCommand, healthCommand, replayCommand, deadLettersCommand, reloadCommand, stateCommand, serviceCommand,
+		completionCommand, manCommand, versionCommand,
 	}
 }
 
@@ -79,7 +90,11 @@ func (c *command) parse(e *environment, fs *flag.FlagSet, args []string) (operan
 	for {
 		switch err := fs.Parse(args); {
 		case errors.Is(err, flag.ErrHelp):
-			c.help(e.stdout, fs)
+			if e.describe != nil {
+				e.describe(fs)
+			} else {
+				c.help(e.stdout, fs)
+			}
 			return nil, exitCode(exitOK)
 		case err != nil:
 			return nil, usagef("%v; 'taxii-forwarder help %s' shows what it takes", err, c.name)
@@ -118,11 +133,24 @@ func (c *command) help(w io.Writer, fs *flag.FlagSet) {
 			left += " " + name
 		}
 		fmt.Fprintf(w, "  %-24s %s", left, text)
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" {
+		if worthTelling(f) {
 			fmt.Fprintf(w, " (default %s)", f.DefValue)
 		}
 		fmt.Fprintln(w)
 	})
+}
+
+// exitStatuses is what the numbers mean.
+var exitStatuses = []struct {
+	code    int
+	meaning string
+}{
+	{exitOK, "done, and all is well"},
+	{exitError, "it did not succeed; standard error says what, where and what to do"},
+	{exitUsage, "the command line is wrong"},
+	{exitNotRunning, "no forwarder is running (status, reload) or the service is stopped (service status)"},
+	{svc.StatusNotInstalled, "the service is not installed or not known (service status)"},
+	{exitInterrupted, "interrupted; run itself ends with 0 when it is told to stop"},
 }
 
 func usage() string {
@@ -132,13 +160,10 @@ func usage() string {
 	for _, c := range commands() {
 		fmt.Fprintf(&b, "  %-14s %s\n", c.name, c.short)
 	}
-	b.WriteString("\nexit status:\n" +
-		"  0    done, and all is well\n" +
-		"  1    it did not succeed; standard error says what, where and what to do\n" +
-		"  2    the command line is wrong\n" +
-		"  3    no forwarder is running (status, reload) or the service is stopped (service status)\n" +
-		"  4    the service is not installed (service status)\n" +
-		"  130  interrupted; run itself ends with 0 when it is told to stop\n")
+	b.WriteString("\nexit status:\n")
+	for _, x := range exitStatuses {
+		fmt.Fprintf(&b, "  %-3d  %s\n", x.code, x.meaning)
+	}
 	b.WriteString("\n'taxii-forwarder help COMMAND' explains one; 'taxii-forwarder demo' shows it all at work without any set-up.\n")
 	return b.String()
 }

@@ -70,5 +70,6 @@ func openState(ctx context.Context, dir string, readOnly bool) (*replica.Store, 
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("no state in %s yet: the forwarder has not run with this configuration (%w)", dir, err)
 	}
-	return replica.Open(ctx, replica.Options{Dir: dir, ReadOnly: readOnly})
+	v, _, _ := build()
+	return replica.Open(ctx, replica.Options{Dir: dir, ReadOnly: readOnly, Program: v})
 }

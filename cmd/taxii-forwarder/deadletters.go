@@ -23,6 +23,7 @@ when, why and what was sent.
   drop  [ID …]    delete them: those named, or all that the flags select
 
 retry and drop without an ID, --feed, --sink or --reason want --all.`,
+	verbs: []verb{{name: "list"}, {name: "show"}, {name: "retry"}, {name: "drop"}},
 }
 
 func init() {

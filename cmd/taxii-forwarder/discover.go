@@ -78,6 +78,13 @@ func init() {
 		}
 		if u, err := url.Parse(operands[0]); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
 			return usagef("%q is not an http or https URL", operands[0])
+		} else if u.User != nil {
+			return usagef("the URL holds a user name; every user of this machine can see the command line, so use --user with --password-env or --password-file")
+		}
+		if u, err := url.Parse(*proxy); err == nil && u.User != nil {
+			if _, ok := u.User.Password(); ok {
+				return usagef("--proxy-url holds a password; every user of this machine can see the command line, so set HTTPS_PROXY instead")
+			}
 		}
 		f := config.Feed{Name: "discover", DiscoveryURL: operands[0], TLS: &tls, ProxyURL: *proxy, Timeout: *timeout}
 		if *isRoot {

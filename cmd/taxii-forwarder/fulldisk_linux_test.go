@@ -39,7 +39,7 @@ func TestFullStateDisk(t *testing.T) {
 	p := startCommand(t, func(self []string) *exec.Cmd {
 		script := fmt.Sprintf(`mount -t tmpfs -o size=24m,mode=0700 tmpfs %q && head -c 20m /dev/zero >%q/filler && exec "$@"`, state, state)
 		return exec.Command("unshare", append([]string{"-rm", "sh", "-c", script, "sh"}, self...)...)
-	}, "run", "--config", config)
+	}, "run", "--allow-root", "--config", config)
 	inside := func(name string) string {
 		return filepath.Join(fmt.Sprintf("/proc/%d/root", p.cmd.Process.Pid), state, name)
 	}

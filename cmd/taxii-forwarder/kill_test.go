@@ -242,7 +242,7 @@ type program struct {
 
 func startProgram(t *testing.T, config string) *program {
 	t.Helper()
-	return startCommand(t, func(self []string) *exec.Cmd { return exec.Command(self[0], self[1:]...) }, "run", "--config", config)
+	return startCommand(t, func(self []string) *exec.Cmd { return exec.Command(self[0], self[1:]...) }, "run", "--allow-root", "--config", config)
 }
 
 // startCommand starts the program in a way of its own: wrap makes the command

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -16,12 +17,13 @@ import (
 )
 
 var previewCommand = &command{
-	name: "preview", args: "--config FILE [--feed NAME] [--sink NAME] [--limit N]", short: "show what would be sent, as the sink would get it",
+	name: "preview", args: "--config FILE [--feed NAME] [--sink NAME] [--limit N] [--json]", short: "show what would be sent, as the sink would get it",
 	long: `Reads the first indicators of the feeds and prints what their sinks would be sent,
 one JSON document a line. It sends nothing to a sink and stores nothing. Standard
 error gets a table of what each sink would be sent, what the route's where keeps
 back, and what is not sent and why: revoked, expired, benign, or nothing that the
-sink can hold.`,
+sink can hold. With --json that is the last line of standard output instead, an
+object {"summary": {"routes": [...], "warnings": [...]}}.`,
 }
 
 func init() {
@@ -32,6 +34,7 @@ func init() {
 		fs.StringVar(&o.Feed, "feed", "", "only this feed's `NAME`")
 		fs.StringVar(&o.Sink, "sink", "", "only this sink's `NAME`, with or without its kind")
 		fs.IntVar(&o.Limit, "limit", 10, "at most `N` indicators of each feed")
+		asJSON := fs.Bool("json", false, "end with the counts as a JSON object, instead of a table on standard error")
 		operands, err := previewCommand.parse(e, fs, args)
 		if err != nil {
 			return err
@@ -54,10 +57,13 @@ func init() {
 			p.say("reading %s: %s", feed, count(n, "indicator"))
 		})
 		p.clear()
+		if err == nil && *asJSON {
+			err = json.NewEncoder(w).Encode(map[string]app.PreviewCounts{"summary": counts})
+		}
 		if ferr := w.Flush(); err == nil {
 			err = ferr
 		}
-		if err != nil {
+		if err != nil || *asJSON {
 			return err
 		}
 		return printPreview(e.stderr, counts)

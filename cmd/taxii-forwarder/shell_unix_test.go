@@ -139,7 +139,7 @@ func TestLogReaderGone(t *testing.T) {
 		c := exec.Command(self[0], self[1:]...)
 		c.Stdout, c.Stderr = w, w
 		return c
-	}, "run", "--config", config)
+	}, "run", "--allow-root", "--config", config)
 	w.Close()
 	if _, err := bufio.NewReader(r).ReadString('\n'); err != nil {
 		t.Fatal(err)

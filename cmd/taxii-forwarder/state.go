@@ -16,6 +16,7 @@ var stateCommand = &command{
                 the forwarder runs
   prune         delete the state of feeds and routes that are no longer configured;
                 the forwarder must be stopped`,
+	verbs: []verb{{name: "check"}, {name: "backup", file: true}, {name: "prune"}},
 }
 
 func init() {

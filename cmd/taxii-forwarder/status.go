@@ -17,7 +17,7 @@ var statusCommand = &command{
 	name: "status", args: "[--config FILE] [--json] [--watch]", short: "show feeds, cursors, lag and errors",
 	long: `Prints what the running forwarder says of itself; when none is running, what its
 state tells. The exit status is 0 when all is well, 1 when a feed or a sink is
-failing, 3 when the forwarder is not running.`,
+failing or a loop is stuck, 3 when the forwarder is not running.`,
 }
 
 func init() {
@@ -95,6 +95,9 @@ func currentStatus(ctx context.Context, l app.Location) (status.Status, error) {
 func verdict(s status.Status) error {
 	if !s.Running {
 		return exitCode(exitNotRunning)
+	}
+	if len(s.Stalled) > 0 {
+		return exitCode(exitError)
 	}
 	for _, f := range s.Feeds {
 		if f.State == status.StateFailing {
