@@ -222,13 +222,14 @@ func fullDisk(r *rig) {
 	}
 }
 
-// fileAgain puts back what was renamed away.
+// fileAgain makes room for a file again. What was renamed away does not come
+// back to its place: the sink may have begun a new file there meanwhile.
 func fileAgain(r *rig) {
 	if _, err := os.Lstat(r.archive + "-away"); err != nil {
 		return // it was again already
 	}
+	r.rename(r.archive+"-away", r.archive+".1")
 	if err := os.Remove(r.archive); err != nil {
 		r.Fatal(err)
 	}
-	r.rename(r.archive+"-away", r.archive)
 }
