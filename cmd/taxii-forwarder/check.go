@@ -53,7 +53,8 @@ func init() {
 		if *asJSON {
 			out.Encode(map[string]any{"what": "config", "name": *path, "ok": true, "feeds": len(cfg.Feeds), "sinks": len(cfg.Sinks), "routes": len(cfg.Routes)})
 		} else {
-			fmt.Fprintf(e.stdout, "%s is valid: %d feeds, %d sinks, %d routes\n", *path, len(cfg.Feeds), len(cfg.Sinks), len(cfg.Routes))
+			fmt.Fprintf(e.stdout, "%s is valid: %s, %s, %s\n", *path,
+				count(len(cfg.Feeds), "feed"), count(len(cfg.Sinks), "sink"), count(len(cfg.Routes), "route"))
 		}
 		if !*online {
 			return nil
