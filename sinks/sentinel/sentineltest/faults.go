@@ -63,10 +63,11 @@ func (s *Server) Poison(is func(object json.RawMessage) bool, wholeRequest bool)
 	s.faults.poison, s.faults.wholeRequest = is, wholeRequest
 }
 
-// Heal ends all faults, lets hanging requests go, and listens again.
+// Heal ends all injected faults, lets hanging requests go, and listens again.
+// What is poisoned stays so.
 func (s *Server) Heal() error {
 	s.mu.Lock()
-	s.faults = faults{}
+	s.faults.queue = nil
 	if !s.closed {
 		close(s.release)
 		s.release = make(chan struct{})
