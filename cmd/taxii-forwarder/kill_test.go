@@ -26,13 +26,10 @@ import (
 // back-fill. After the last start every indicator must be in every sink, and no
 // sink may have been sent more twice than was in flight when the program died.
 func TestKill(t *testing.T) {
+	indicators, kills := 20000, 10
 	if testing.Short() {
-		t.Skip("takes some seconds")
+		indicators, kills = 5000, 3
 	}
-	const (
-		indicators = 20000
-		kills      = 10
-	)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))

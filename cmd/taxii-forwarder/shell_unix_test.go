@@ -70,9 +70,6 @@ func TestSignals(t *testing.T) {
 // hangs holds up the stop beyond the 15 seconds that systemd's and Windows'
 // limits are made for; what was not confirmed is sent at the next start.
 func TestStopWhileWaiting(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
-	}
 	t.Parallel()
 	dir := t.TempDir()
 	server, _ := serve(t, taxiitest.Options{}, 0, 10)

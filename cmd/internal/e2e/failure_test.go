@@ -188,10 +188,7 @@ func TestWrongToken(t *testing.T) {
 // TestUnauthorizedForAWhile is a server that mends itself: nobody has to do
 // anything.
 func TestUnauthorizedForAWhile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("waits up to 20 s for the back-off after a 401")
-	}
-	t.Parallel()
+	t.Parallel() // waits up to 20 s for the back-off after a 401
 	r := newRig(t, taxiitest.Options{})
 	r.serveShapes(21)
 	r.taxii.Inject(taxiitest.Fault{Match: "/taxii2/", Status: http.StatusUnauthorized})
