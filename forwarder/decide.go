@@ -181,6 +181,12 @@ func (d *decision) entry(out intel.Outcome, now time.Time) *replica.Entry {
 	if out.Status == intel.Unknown {
 		return d.perhaps(now)
 	}
+	if out.Reason == reasonInternal {
+		// Where the sink panicked, before it sent this or after, nobody knows.
+		e := d.perhaps(now)
+		e.Digest, e.Status, e.Reason = d.digest, out.Status, out.Reason
+		return e
+	}
 	e := &replica.Entry{
 		Version: d.record.Version, Digest: d.digest, Status: out.Status, Reason: out.Reason,
 		First: now, Last: now,

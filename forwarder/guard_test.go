@@ -60,3 +60,21 @@ func TestPanicCostsOneIndicator(t *testing.T) {
 		})
 	}
 }
+
+// TestPanicAfterSending: what the sink had sent when it panicked is withdrawn
+// when its time comes.
+func TestPanicAfterSending(t *testing.T) {
+	r := newRig(t, nil)
+	r.sink.script(func(b []intel.Change) ([]intel.Outcome, error) {
+		r.sink.held[b[0].Indicator.ID] = b[0].Indicator.Version()
+		panic("over the answer")
+	})
+	r.apply(ipIndicator(4, ""))
+	r.until("a dead letter", func() bool {
+		letters, err := r.store.DeadLetters(t.Context(), replica.DeadFilter{})
+		return err == nil && len(letters) == 1
+	})
+	r.sink.script(nil)
+	r.apply(newer(ipIndicator(4, `"revoked":true`), "2026-02-01T00:00:00.000Z"))
+	r.until("withdrawn", func() bool { return len(r.versions()) == 0 })
+}

@@ -42,7 +42,9 @@ func (h *health) fail(log hclog.Logger, what string, err error, now, retryAt tim
 		log.Debug(what+" still failing", args...)
 		return
 	}
-	h.said = append(h.said, f.Kind)
+	if !known {
+		h.said = append(h.said, f.Kind)
+	}
 	log.Error(what+" failing", args...)
 }
 
